@@ -1,0 +1,97 @@
+import type { IncomingMessage } from "node:http";
+import type { Scope } from "@entrepot/oci/scope";
+import type { Actor } from "../access/actor.ts";
+import type { RepositoryAction } from "../access/access.ts";
+import type { Log } from "../lib/log.ts";
+import type { BlobReader } from "../storage/blob-store/blob-store.ts";
+import type { TSchema } from "typebox";
+
+/**
+ * Endpoints are data. The server, the reference documents and the test "every endpoint × every kind of caller" come from
+ * the one list of these.
+ */
+export interface Endpoint {
+  /** Stable name, area first: "blobs.get". Metrics and documents use it. */
+  readonly id: string;
+  readonly method: HttpMethod;
+  /**
+   * Path with parameters in braces: "/v2/{name}/blobs/{digest}". `{name}` is a repository name and may contain slashes; the last
+   * occurrence of the literal that follows it wins (names may contain "blobs" or "tags" themselves).
+   */
+  readonly path: string;
+  /** Who may call it; checked before `handle` runs. */
+  readonly can: Permission;
+  readonly summary: string;
+  /** Shape of a JSON or form body, checked before `handle`; absent = the handler reads `request.raw` or expects no body. */
+  readonly body?: TSchema;
+  /** Shape of the query; absent = the handler reads `request.query` itself (OCI endpoints ignore what they do not know). */
+  readonly query?: TSchema;
+  /** Shape of the JSON reply, for the documents; absent for OCI endpoints. */
+  readonly reply?: TSchema;
+  /** Scopes a challenge names beyond the one that follows from `can` (a mount also needs pull on its source). */
+  readonly extraScopes?: (request: Pick<Request, "params" | "query">) => readonly Scope[];
+  handle(call: Call, request: Request): Promise<Reply>;
+}
+
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/**
+ * - `public`: anyone, no look at credentials;
+ * - `identified`: whoever they are, wrong credentials are refused; the handler decides what they see;
+ * - `signed-in`: any user;
+ * - `administrator`: administrators with an unlimited credential;
+ * - a repository action: decided for the `{name}` of the path.
+ */
+export type Permission =
+  | { readonly who: "public" }
+  | { readonly who: "identified" }
+  | { readonly who: "signed-in" }
+  | { readonly who: "administrator" }
+  | { readonly who: "repository"; readonly action: RepositoryAction };
+
+/** What belongs to one request, passed first to everything it causes. */
+export interface Call {
+  readonly requestId: string;
+  readonly actor: Actor;
+  readonly log: Log;
+  /** Fires when the client has gone away or the server gives up on the request. */
+  readonly signal: AbortSignal;
+}
+
+export interface Request {
+  /** Path parameters, percent-decoded, not yet parsed. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingMessage["headers"];
+  /** The parsed and checked body where the endpoint has a `body` schema; undefined otherwise. */
+  readonly body: unknown;
+  /** The request itself, for handlers that stream its body. */
+  readonly raw: IncomingMessage;
+  /** scheme://host[:port] that the client used (or the configured public address), without a slash at the end. */
+  readonly origin: string;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+  /** Absent = no body. `json` is serialised; `bytes` is sent as it is; `blob` is streamed and its reader closed in every case. */
+  readonly body?:
+    | { readonly kind: "json"; readonly value: unknown }
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    | { readonly kind: "text"; readonly text: string }
+    | BlobBody;
+}
+
+/** Bytes of a blob: the whole of it, one range, or several (multipart/byteranges). Sender and headers are `http/`'s business. */
+export interface BlobBody {
+  readonly kind: "blob";
+  readonly reader: BlobReader;
+  /** Inclusive; undefined = the whole blob. With two or more, the reply is multipart/byteranges. */
+  readonly ranges: readonly { readonly start: number; readonly end: number }[] | undefined;
+  readonly contentType: string;
+}
+
+/** Declares an endpoint; exists so that a list of them reads well and is checked where it is written. */
+export function endpoint(definition: Endpoint): Endpoint {
+  return definition;
+}

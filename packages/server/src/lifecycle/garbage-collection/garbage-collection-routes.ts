@@ -1,0 +1,36 @@
+import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { garbageReply, passReply, type RunRequest, runRequest } from "./garbage-collection-schema.ts";
+import type { GarbageCollector } from "./garbage-collector.ts";
+
+/** Management of the collector: what it would do, and a pass now. It runs by itself all the time. */
+export function garbageCollectionEndpoints(collector: GarbageCollector): readonly Endpoint[] {
+  const status = async () => ({
+    candidates: await collector.preview(),
+    lastPass: collector.lastPass() ?? null,
+  });
+  return [
+    endpoint({
+      id: "garbage-collection.get",
+      method: "GET",
+      path: "/api/v1/garbage-collection",
+      can: { who: "administrator" },
+      summary: "What a pass would remove now, and what the last one of this instance removed.",
+      reply: garbageReply,
+      handle: async () => ({ status: 200, body: { kind: "json", value: await status() } }),
+    }),
+    endpoint({
+      id: "garbage-collection.run",
+      method: "POST",
+      path: "/api/v1/garbage-collection/runs",
+      can: { who: "administrator" },
+      summary: "Collect garbage now, or only tell what would go (`dryRun`).",
+      body: runRequest,
+      reply: passReply,
+      handle: async (_call, request) => {
+        const { dryRun } = request.body as RunRequest; // as: checked against `body` before
+        const value = dryRun ? await status() : await collector.runNow();
+        return { status: 200, body: { kind: "json", value } };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,100 @@
+import { parseByteRanges } from "@entrepot/oci/byte-range";
+import { parseDigest } from "@entrepot/oci/digest";
+import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
+import { isNotModified } from "../../http/is-not-modified.ts";
+import type { RegistryDeps } from "../registry-deps.ts";
+import type { LinkedBlob } from "./blob-cache.ts";
+import { deleteBlob } from "./delete-blob.ts";
+import { confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
+
+const path = "/v2/{name}/blobs/{digest}";
+const contentType = "application/octet-stream";
+
+/** end-2 and end-10 of the distribution-spec. */
+export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      id: "blobs.get",
+      method: "GET",
+      path,
+      can: { who: "repository", action: "pull" },
+      summary: "Read a blob, whole or by ranges.",
+      handle: async (_call, request) => {
+        const repository = parseRepositoryName(request.params["name"] ?? "");
+        const digest = parseDigest(request.params["digest"] ?? "");
+        const blob = await getLinkedBlob(deps, repository, digest);
+        if (isNotModified(request.headers, digest)) return { status: 304, headers: headersOf(blob) };
+        const asked = parseByteRanges(rangeHeader(request.headers, digest), blob.sizeBytes);
+        if (asked.kind === "unsatisfiable") return unsatisfiable(blob);
+        const reader = await openLinkedBlob(deps, blob);
+        const ranges = asked.kind === "ranges" ? asked.ranges : undefined;
+        return {
+          status: ranges === undefined ? 200 : 206,
+          headers: headersOf(blob),
+          body: { kind: "blob", reader, ranges, contentType },
+        };
+      },
+    }),
+    endpoint({
+      id: "blobs.head",
+      method: "HEAD",
+      path,
+      can: { who: "repository", action: "pull" },
+      summary: "Whether a blob is there, and its size.",
+      handle: async (_call, request) => {
+        const repository = parseRepositoryName(request.params["name"] ?? "");
+        const digest = parseDigest(request.params["digest"] ?? "");
+        const blob = await confirmLinkedBlob(deps, repository, digest);
+        return {
+          status: 200,
+          headers: { ...headersOf(blob), "content-type": contentType, "content-length": blob.sizeBytes },
+        };
+      },
+    }),
+    endpoint({
+      id: "blobs.delete",
+      method: "DELETE",
+      path,
+      can: { who: "repository", action: "delete" },
+      summary: "Take a blob out of the repository.",
+      handle: async (_call, request) => {
+        const repository = parseRepositoryName(request.params["name"] ?? "");
+        await deleteBlob(deps, { repository, digest: parseDigest(request.params["digest"] ?? "") });
+        return { status: 202, headers: { "content-length": 0 } };
+      },
+    }),
+  ];
+}
+
+function headersOf(blob: LinkedBlob): Record<string, string> {
+  return {
+    "docker-content-digest": blob.digest,
+    etag: `"${blob.digest}"`,
+    "cache-control": "private, max-age=31536000, immutable",
+    "accept-ranges": "bytes",
+  };
+}
+
+// RFC 9110, 13.1.5: a range whose If-Range does not match is answered with the whole.
+function rangeHeader(headers: { readonly [name: string]: string | string[] | undefined }, digest: string) {
+  const range = headers["range"];
+  const ifRange = headers["if-range"];
+  if (typeof range !== "string" || (ifRange !== undefined && ifRange !== `"${digest}"`)) return undefined;
+  return range;
+}
+
+function unsatisfiable(blob: LinkedBlob): Reply {
+  return {
+    status: 416,
+    headers: { "content-range": `bytes */${blob.sizeBytes}` },
+    body: {
+      kind: "json",
+      value: {
+        errors: [
+          { code: "SIZE_INVALID", message: `the blob has ${blob.sizeBytes} bytes; the range lies outside` },
+        ],
+      },
+    },
+  };
+}

@@ -1,0 +1,233 @@
+import { type Digest, parseDigest } from "@entrepot/oci/digest";
+import type { ReadableRepositories } from "../../access/access.ts";
+import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import type { Queryable, Tx } from "../../storage/database/database.ts";
+import type { LinkedBlob } from "./blob-cache.ts";
+
+/** The blob as it can be read in the repository of that name; undefined when it is not linked there. */
+export async function findLinkedBlob(
+  db: Queryable,
+  repository: string,
+  digest: Digest,
+): Promise<LinkedBlob | undefined> {
+  const row = await db
+    .selectFrom("repositories as r")
+    .innerJoin("repository_blobs as rb", "rb.repository_id", "r.id")
+    .innerJoin("blobs as b", "b.id", "rb.blob_id")
+    .select(["b.size_bytes", "b.location", "rb.unreferenced_since_ms", "rb.repository_id"])
+    .where("r.name", "=", repository)
+    .where("rb.digest", "=", digest)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    digest,
+    sizeBytes: row.size_bytes,
+    // Written by a driver's commitUpload, see insertBlob.
+    location: row.location as BlobLocation,
+    unreferencedSinceMs: row.unreferenced_since_ms ?? undefined,
+    repositoryId: row.repository_id,
+  };
+}
+
+/** The id of a blob that some repository holds or held; it may be about to go, so link it in a transaction. */
+export async function findBlobId(db: Queryable, digest: Digest): Promise<number | undefined> {
+  const row = await db.selectFrom("blobs").select("id").where("digest", "=", digest).executeTakeFirst();
+  return row?.id;
+}
+
+/**
+ * Makes a blob known, or finds the one that was known before. Tells the location that is kept: when it is not the one given, the
+ * caller's bytes are surplus. Clears the blob's candidacy for collection.
+ */
+export async function insertBlob(
+  tx: Tx,
+  blob: {
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+    readonly location: BlobLocation;
+    readonly nowMs: number;
+  },
+): Promise<{ readonly id: number; readonly location: BlobLocation }> {
+  const row = await tx
+    .insertInto("blobs")
+    .values({
+      digest: blob.digest,
+      size_bytes: blob.sizeBytes,
+      location: blob.location,
+      created_at_ms: blob.nowMs,
+      unreferenced_since_ms: null,
+    })
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ unreferenced_since_ms: null }))
+    .returning(["id", "location"])
+    .executeTakeFirstOrThrow();
+  return { id: row.id, location: row.location as BlobLocation }; // as: see findLinkedBlob
+}
+
+/** Takes a blob back from the collector's candidates; false when it has just been collected. */
+export async function reviveBlob(tx: Tx, blobId: number): Promise<boolean> {
+  const row = await tx
+    .updateTable("blobs")
+    .set({ unreferenced_since_ms: null })
+    .where("id", "=", blobId)
+    .returning("id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/**
+ * Makes the blob readable in the repository. Until a manifest names it, its time runs from now (again, when it was linked
+ * before); a manifest that named the digest before it came (sparse) counts at once.
+ */
+export async function linkBlob(
+  tx: Tx,
+  link: {
+    readonly repositoryId: number;
+    readonly digest: Digest;
+    readonly blobId: number;
+    readonly nowMs: number;
+  },
+): Promise<void> {
+  const named = await tx
+    .selectFrom("manifest_references")
+    .select("manifest_id")
+    .where("repository_id", "=", link.repositoryId)
+    .where("digest", "=", link.digest)
+    .limit(1)
+    .executeTakeFirst();
+  const unreferencedSinceMs = named === undefined ? link.nowMs : null;
+  await tx
+    .insertInto("repository_blobs")
+    .values({
+      repository_id: link.repositoryId,
+      digest: link.digest,
+      blob_id: link.blobId,
+      unreferenced_since_ms: unreferencedSinceMs,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["repository_id", "digest"])
+        .doUpdateSet({ unreferenced_since_ms: unreferencedSinceMs }),
+    )
+    .execute();
+}
+
+/** Starts the time of an unreferenced link anew, because a client has just been told that the blob is there. */
+export async function touchLink(
+  tx: Tx,
+  link: { readonly repositoryId: number; readonly digest: Digest; readonly nowMs: number },
+): Promise<void> {
+  await tx
+    .updateTable("repository_blobs")
+    .set({ unreferenced_since_ms: link.nowMs })
+    .where("repository_id", "=", link.repositoryId)
+    .where("digest", "=", link.digest)
+    .where("unreferenced_since_ms", "is not", null)
+    .execute();
+}
+
+/** A manifest of the repository that names the digest, if there is one. */
+export async function findManifestNaming(
+  tx: Tx,
+  repositoryId: number,
+  digest: Digest,
+): Promise<Digest | undefined> {
+  const row = await tx
+    .selectFrom("manifest_references as mr")
+    .innerJoin("manifests as m", "m.id", "mr.manifest_id")
+    .select("m.digest")
+    .where("mr.repository_id", "=", repositoryId)
+    .where("mr.digest", "=", digest)
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : parseDigest(row.digest);
+}
+
+/** Takes the blob out of the repository; false when it was not there. The blob's own time starts if this was its last link. */
+export async function unlinkBlob(
+  tx: Tx,
+  link: { readonly repositoryId: number; readonly digest: Digest; readonly nowMs: number },
+): Promise<boolean> {
+  const removed = await tx
+    .deleteFrom("repository_blobs")
+    .where("repository_id", "=", link.repositoryId)
+    .where("digest", "=", link.digest)
+    .returning("blob_id")
+    .executeTakeFirst();
+  if (removed === undefined) return false;
+  await markUnlinkedBlobs(tx, [removed.blob_id], link.nowMs);
+  return true;
+}
+
+/** Starts the time of those of the blobs that no repository links any more. */
+export async function markUnlinkedBlobs(tx: Tx, blobIds: readonly number[], nowMs: number): Promise<void> {
+  if (blobIds.length === 0) return;
+  await tx
+    .updateTable("blobs")
+    .set({ unreferenced_since_ms: nowMs })
+    .where("id", "in", [...blobIds])
+    .where("unreferenced_since_ms", "is", null)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("repository_blobs as rb").select("rb.blob_id").whereRef("rb.blob_id", "=", "blobs.id"),
+        ),
+      ),
+    )
+    .execute();
+}
+
+/** Whether one of the repositories that `readable` admits links the blob: knowing a digest alone gives no access. */
+export async function isLinkedWhereReadable(
+  db: Queryable,
+  blobId: number,
+  readable: ReadableRepositories,
+): Promise<boolean> {
+  let query = db
+    .selectFrom("repository_blobs as rb")
+    .innerJoin("repositories as r", "r.id", "rb.repository_id")
+    .select("rb.repository_id")
+    .where("rb.blob_id", "=", blobId)
+    .limit(1);
+  if (readable.kind === "some") {
+    query = query.where(({ eb, or }) =>
+      or([
+        ...(readable.publicOnes ? [eb("r.visibility", "=", "public")] : []),
+        ...(readable.repositoryIds.length > 0 ? [eb("r.id", "in", [...readable.repositoryIds])] : []),
+        ...(readable.namespaceIds.length > 0 ? [eb("r.namespace_id", "in", [...readable.namespaceIds])] : []),
+      ]),
+    );
+  }
+  return (await query.executeTakeFirst()) !== undefined;
+}
+
+/** Writes down bytes that are to be removed from the blob store once nobody can be reading them any more. */
+export async function scheduleBlobDeletion(
+  tx: Tx,
+  blob: {
+    readonly location: BlobLocation;
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+    readonly notBeforeMs: number;
+  },
+): Promise<void> {
+  await tx
+    .insertInto("blob_deletions")
+    .values({
+      location: blob.location,
+      digest: blob.digest,
+      size_bytes: blob.sizeBytes,
+      not_before_ms: blob.notBeforeMs,
+    })
+    .onConflict((conflict) => conflict.column("location").doNothing())
+    .execute();
+}
+
+/** The blobs that a repository links. */
+export async function listLinkedBlobIds(tx: Tx, repositoryId: number): Promise<readonly number[]> {
+  const rows = await tx
+    .selectFrom("repository_blobs")
+    .select("blob_id")
+    .where("repository_id", "=", repositoryId)
+    .execute();
+  return rows.map((row) => row.blob_id);
+}

@@ -1,0 +1,68 @@
+import type { Digest } from "@entrepot/oci/digest";
+import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { type Actor, actorName } from "../../access/actor.ts";
+import { recordEvents } from "../../activity/events/event-store.ts";
+import type { Call } from "../../http/endpoint.ts";
+import type { RegistryDeps } from "../registry-deps.ts";
+import { ensureRepository } from "../repositories/ensure-repository.ts";
+import {
+  findBlobId,
+  findLinkedBlob,
+  isLinkedWhereReadable,
+  linkBlob,
+  reviveBlob,
+} from "./linked-blob-store.ts";
+
+/**
+ * Links a blob that the registry has into another repository without moving bytes. With `from`, the actor must be able to pull there
+ * and the blob must be there; without, any repository will do that the actor may pull (automatic content discovery). False when
+ * there is none: the client then uploads, and learns nothing of what others hold. May be repeated.
+ */
+export async function mountBlob(
+  deps: RegistryDeps,
+  call: Call,
+  mount: {
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+    readonly from: RepositoryName | undefined;
+  },
+): Promise<boolean> {
+  if (!(await mayUse(deps, call.actor, mount))) return false;
+  const repositoryId = await ensureRepository(deps, call, mount.repository);
+  return deps.database.transaction(async (tx) => {
+    const blobId = await findBlobId(tx, mount.digest);
+    if (blobId === undefined || !(await reviveBlob(tx, blobId))) return false;
+    const nowMs = deps.clock.nowMs();
+    await linkBlob(tx, { repositoryId, digest: mount.digest, blobId, nowMs });
+    await recordEvents(tx, [
+      {
+        kind: "blob.mounted",
+        atMs: nowMs,
+        repository: mount.repository,
+        actor: actorName(call.actor),
+        payload: { digest: mount.digest, from: mount.from ?? null },
+      },
+    ]);
+    return true;
+  });
+}
+
+/**
+ * Decided from the actor's own rights, not from the scopes of the token shown: clients ask a token for the target only, so automatic content
+ * discovery would never work with tokens otherwise. What a scoped access token was limited to still holds: see `Access`.
+ */
+async function mayUse(
+  deps: RegistryDeps,
+  actor: Actor,
+  mount: { readonly digest: Digest; readonly from: RepositoryName | undefined },
+): Promise<boolean> {
+  if (mount.from !== undefined) {
+    const permitted = await deps.access.permittedActions(actor, ["pull"], mount.from);
+    if (!permitted.includes("pull")) return false;
+    return (await findLinkedBlob(deps.database.read, mount.from, mount.digest)) !== undefined;
+  }
+  const blobId = await findBlobId(deps.database.read, mount.digest);
+  if (blobId === undefined) return false;
+  const readable = await deps.access.readableRepositories({ ...actor, limits: undefined });
+  return isLinkedWhereReadable(deps.database.read, blobId, readable);
+}

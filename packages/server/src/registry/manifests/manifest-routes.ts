@@ -1,0 +1,127 @@
+import { manifestSizeLimitBytes } from "@entrepot/oci/manifest";
+import { parseReference, type Reference } from "@entrepot/oci/reference";
+import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
+import { parseTagName, type TagName } from "@entrepot/oci/tag-name";
+import { actorName } from "../../access/actor.ts";
+import { type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import { isNotModified } from "../../http/is-not-modified.ts";
+import { readBody } from "../../http/read-body.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { RegistryDeps } from "../registry-deps.ts";
+import { deleteTag } from "../tags/delete-tag.ts";
+import { deleteManifest } from "./delete-manifest.ts";
+import { getManifest } from "./get-manifest.ts";
+import type { StoredManifest } from "./manifest-cache.ts";
+import { type PutManifest, putManifest } from "./put-manifest.ts";
+
+const path = "/v2/{name}/manifests/{reference}";
+// distribution-spec (draft), end-7b: at least ten tags should be taken, 414 when there are too many.
+const maxTags = 100;
+
+/** end-3, 7a, 7b and 9 of the distribution-spec. */
+export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      id: "manifests.get",
+      method: "GET",
+      path,
+      can: { who: "repository", action: "pull" },
+      summary: "Read a manifest by tag or digest, byte for byte as it was pushed.",
+      handle: async (_call, request) => {
+        const { repository, reference } = targetOf(request);
+        const manifest = await getManifest(deps, repository, reference);
+        const headers = headersOf(manifest);
+        if (isNotModified(request.headers, manifest.digest)) return { status: 304, headers };
+        return { status: 200, headers, body: { kind: "bytes", bytes: manifest.body } };
+      },
+    }),
+    endpoint({
+      id: "manifests.head",
+      method: "HEAD",
+      path,
+      can: { who: "repository", action: "pull" },
+      summary: "Whether a manifest is there, its digest, type and size.",
+      handle: async (_call, request) => {
+        const { repository, reference } = targetOf(request);
+        const manifest = await getManifest(deps, repository, reference);
+        return {
+          status: isNotModified(request.headers, manifest.digest) ? 304 : 200,
+          headers: { ...headersOf(manifest), "content-length": manifest.sizeBytes },
+        };
+      },
+    }),
+    endpoint({
+      id: "manifests.put",
+      method: "PUT",
+      path,
+      can: { who: "repository", action: "push" },
+      summary: "Push a manifest by tag, or by digest with any number of `tag` parameters.",
+      handle: async (call, request) => {
+        const { repository, reference } = targetOf(request);
+        const tags = tagsOf(request, reference);
+        const body = await readBody(request.raw, manifestSizeLimitBytes, call.signal);
+        const contentType = request.headers["content-type"] ?? "";
+        const put = await putManifest(deps, call, { repository, reference, tags, contentType, body });
+        return created(repository, put, tags);
+      },
+    }),
+    endpoint({
+      id: "manifests.delete",
+      method: "DELETE",
+      path,
+      can: { who: "repository", action: "delete" },
+      summary: "Delete a tag, or a manifest by digest with all its tags.",
+      handle: async (call, request) => {
+        const { repository, reference } = targetOf(request);
+        if (reference.kind === "tag") await deleteTag(deps, call, { repository, tag: reference.tag });
+        else {
+          const actor = actorName(call.actor);
+          await deleteManifest(deps, { repository, digest: reference.digest, actor });
+        }
+        return { status: 202, headers: { "content-length": 0 } };
+      },
+    }),
+  ];
+}
+
+function targetOf(request: Request): { readonly repository: RepositoryName; readonly reference: Reference } {
+  return {
+    repository: parseRepositoryName(request.params["name"] ?? ""),
+    reference: parseReference(request.params["reference"] ?? ""),
+  };
+}
+
+function tagsOf(request: Request, reference: Reference): readonly TagName[] {
+  const tags = request.query.getAll("tag");
+  if (tags.length > 0 && reference.kind === "tag") {
+    throw new AppError("MANIFEST_INVALID", "`tag` parameters go with a push by digest; this one is by tag");
+  }
+  if (tags.length > maxTags) {
+    throw new AppError("TOO_MANY_TAGS", `${tags.length} tags in one request; at most ${maxTags} are taken`);
+  }
+  return tags.map(parseTagName);
+}
+
+function headersOf(manifest: StoredManifest): Record<string, string> {
+  return {
+    "content-type": manifest.mediaType,
+    "docker-content-digest": manifest.digest,
+    etag: `"${manifest.digest}"`,
+  };
+}
+
+function created(repository: RepositoryName, put: PutManifest, tags: readonly TagName[]): Reply {
+  return {
+    status: 201,
+    headers: {
+      location: `/v2/${repository}/manifests/${put.digest}`,
+      "docker-content-digest": put.digest,
+      "content-length": 0,
+      // distribution-spec: MUST when the manifest has a subject, so that clients need not keep the referrers tag.
+      ...(put.subject === undefined ? {} : { "oci-subject": put.subject }),
+      ...(tags.length === 0 ? {} : { "oci-tag": [...tags] }),
+      // distribution-spec, "Warnings": code 299, agent "-", no date.
+      ...(put.warnings.length === 0 ? {} : { warning: put.warnings.map((text) => `299 - "${text}"`) }),
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { Access } from "../access/access.ts";
+import type { Endpoint } from "../http/endpoint.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
+import type { Database } from "../storage/database/database.ts";
+import { createBlobCache } from "./blobs/blob-cache.ts";
+import { blobEndpoints } from "./blobs/blob-routes.ts";
+import { createManifestCache } from "./manifests/manifest-cache.ts";
+import { manifestEndpoints } from "./manifests/manifest-routes.ts";
+import { referrerEndpoints } from "./referrers/referrer-routes.ts";
+import type { RegistryDeps, SparsePolicy } from "./registry-deps.ts";
+import { catalogEndpoints } from "./repositories/catalog-routes.ts";
+import { repositoryEndpoints } from "./repositories/repository-routes.ts";
+import { tagEndpoints } from "./tags/tag-routes.ts";
+import { expireUploads } from "./uploads/cancel-upload.ts";
+import { createUploadSessions } from "./uploads/upload-sessions.ts";
+import { uploadEndpoints } from "./uploads/upload-routes.ts";
+import { releaseClaimsOf } from "./uploads/upload-store.ts";
+
+export interface RegistryOptions {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly access: Access;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newUploadId: () => UploadId;
+  readonly instanceId: string;
+  readonly defaultNamespace: string;
+  readonly defaultVisibility: "private" | "public";
+  readonly sparse: SparsePolicy;
+  readonly isOpen: boolean;
+  readonly gcGraceMs: number;
+  readonly manifestCacheBytes: number;
+  readonly blobCacheBytes: number;
+}
+
+/** The registry area as the composition root and the areas above see it. */
+export interface Registry {
+  readonly endpoints: readonly Endpoint[];
+  /** Drops up to `limit` uploads that nobody has touched for `expiryMs`; tells how many. */
+  expireUploads(expiry: { readonly expiryMs: number; readonly limit: number }): Promise<number>;
+  /** Voids claims of processes before this one; only where no other process shares the database. */
+  releaseStaleClaims(): Promise<void>;
+  /** Called after content was removed by somebody else than the registry's own use cases. */
+  forgetCachedContent(): void;
+}
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const stamp = () => options.database.foreignChangeStamp();
+  const deps: RegistryDeps = {
+    ...options,
+    manifestCache: createManifestCache(options.manifestCacheBytes, stamp),
+    blobCache: createBlobCache(options.blobCacheBytes, stamp),
+    sessions: createUploadSessions(),
+  };
+  return {
+    endpoints: [
+      ...catalogEndpoints(deps),
+      ...uploadEndpoints(deps),
+      ...blobEndpoints(deps),
+      ...manifestEndpoints(deps),
+      ...tagEndpoints(deps),
+      ...referrerEndpoints(deps),
+      ...repositoryEndpoints(deps),
+    ],
+    expireUploads: (expiry) => expireUploads(deps, expiry),
+    releaseStaleClaims: () =>
+      deps.database.transaction((tx) => releaseClaimsOf(tx, { notClaimedBy: deps.instanceId })),
+    forgetCachedContent: () => {
+      deps.manifestCache.clear();
+      deps.blobCache.links.clear();
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import type { RepositoryName } from "@entrepot/oci/repository-name";
+import type { ReadableRepositories } from "../../access/access.ts";
+import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forKeyShare, forNoKeyUpdate, forShare } from "../../storage/database/row-locks.ts";
+
+export const visibilities = ["private", "public"] as const;
+export type Visibility = (typeof visibilities)[number];
+
+export interface RepositoryRow {
+  readonly id: number;
+  readonly name: string;
+  readonly visibility: Visibility;
+  readonly createdAtMs: number;
+}
+
+export async function findRepositoryId(db: Queryable, name: RepositoryName): Promise<number | undefined> {
+  const row = await db.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  return row?.id;
+}
+
+export async function findRepository(
+  db: Queryable,
+  name: RepositoryName,
+): Promise<RepositoryRow | undefined> {
+  const row = await db
+    .selectFrom("repositories")
+    .select(["id", "name", "visibility", "created_at_ms"])
+    .where("name", "=", name)
+    .executeTakeFirst();
+  return row === undefined ? undefined : toRepository(row);
+}
+
+/**
+ * Holds the repository against deletes and the collector while a manifest is put: several puts at once may hold it. Tells whether
+ * the repository is still there. Nothing to do on SQLite, where write transactions run one after the other.
+ */
+export async function lockRepositoryForPut(tx: Tx, repositoryId: number): Promise<boolean> {
+  const query = tx.selectFrom("repositories").select("id").where("id", "=", repositoryId);
+  return (await forShare(tx, query).executeTakeFirst()) !== undefined;
+}
+
+/** Holds the repository for one transaction that breaks references; waits for puts under way, lets blobs be linked meanwhile. */
+export async function lockRepositoryForDelete(tx: Tx, repositoryId: number): Promise<boolean> {
+  const query = tx.selectFrom("repositories").select("id").where("id", "=", repositoryId);
+  return (await forNoKeyUpdate(tx, query).executeTakeFirst()) !== undefined;
+}
+
+/** Inserts the namespace when it is missing and tells its id and settings. */
+export async function ensureNamespace(
+  tx: Tx,
+  namespace: { readonly name: string; readonly defaultVisibility: Visibility; readonly nowMs: number },
+): Promise<{ readonly id: number; readonly defaultVisibility: Visibility }> {
+  await tx
+    .insertInto("namespaces")
+    .values({
+      name: namespace.name,
+      kind: "organization",
+      owner_user_id: null,
+      default_visibility: namespace.defaultVisibility,
+      create_on_push: 1,
+      created_at_ms: namespace.nowMs,
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .execute();
+  const row = await forKeyShare(
+    tx,
+    tx.selectFrom("namespaces").select(["id", "default_visibility"]).where("name", "=", namespace.name),
+  ).executeTakeFirstOrThrow();
+  return { id: row.id, defaultVisibility: toVisibility(row.default_visibility) };
+}
+
+/** Inserts a repository; undefined when one of that name appeared meanwhile. */
+export async function insertRepository(
+  tx: Tx,
+  repository: {
+    readonly name: RepositoryName;
+    readonly namespaceId: number;
+    readonly visibility: Visibility;
+    readonly nowMs: number;
+  },
+): Promise<number | undefined> {
+  const row = await tx
+    .insertInto("repositories")
+    .values({
+      name: repository.name,
+      namespace_id: repository.namespaceId,
+      visibility: repository.visibility,
+      created_at_ms: repository.nowMs,
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  return row?.id;
+}
+
+export async function updateVisibility(tx: Tx, repositoryId: number, visibility: Visibility): Promise<void> {
+  await tx.updateTable("repositories").set({ visibility }).where("id", "=", repositoryId).execute();
+}
+
+/** Names in byte order after `last`, at most `limit`, of the repositories that `readable` admits. */
+export async function listRepositories(
+  db: Queryable,
+  readable: ReadableRepositories,
+  page: { readonly last: string | undefined; readonly limit: number },
+): Promise<readonly RepositoryRow[]> {
+  let query = db
+    .selectFrom("repositories")
+    .select(["id", "name", "visibility", "created_at_ms"])
+    .orderBy("name")
+    .limit(page.limit);
+  if (page.last !== undefined) query = query.where("name", ">", page.last);
+  if (readable.kind === "some") {
+    query = query.where(({ eb, or }) =>
+      or([
+        ...(readable.publicOnes ? [eb("visibility", "=", "public")] : []),
+        ...(readable.repositoryIds.length > 0 ? [eb("id", "in", [...readable.repositoryIds])] : []),
+        ...(readable.namespaceIds.length > 0 ? [eb("namespace_id", "in", [...readable.namespaceIds])] : []),
+      ]),
+    );
+  }
+  return (await query.execute()).map(toRepository);
+}
+
+/** Deletes the repository's row; what hangs on it (manifests, tags, links, uploads, grants) goes by cascade. */
+export async function deleteRepositoryRow(tx: Tx, repositoryId: number): Promise<void> {
+  await tx.deleteFrom("repositories").where("id", "=", repositoryId).execute();
+}
+
+function toRepository(row: {
+  readonly id: number;
+  readonly name: string;
+  readonly visibility: string;
+  readonly created_at_ms: number;
+}): RepositoryRow {
+  return {
+    id: row.id,
+    name: row.name,
+    visibility: toVisibility(row.visibility),
+    createdAtMs: row.created_at_ms,
+  };
+}
+
+function toVisibility(text: string): Visibility {
+  return text === "public" ? "public" : "private";
+}

@@ -1,0 +1,111 @@
+import type { Digest } from "@entrepot/oci/digest";
+import { parseDigest } from "@entrepot/oci/digest";
+import type { TagName } from "@entrepot/oci/tag-name";
+import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forUpdate } from "../../storage/database/row-locks.ts";
+
+/** Names in byte order after `last` (exclusive; it need not exist), at most `limit`. */
+export async function listTagNames(
+  db: Queryable,
+  repositoryId: number,
+  page: { readonly last: string | undefined; readonly limit: number },
+): Promise<readonly string[]> {
+  let query = db
+    .selectFrom("tags")
+    .select("name")
+    .where("repository_id", "=", repositoryId)
+    .orderBy("name")
+    .limit(page.limit);
+  if (page.last !== undefined) query = query.where("name", ">", page.last);
+  return (await query.execute()).map((row) => row.name);
+}
+
+export interface TaggedManifest {
+  readonly manifestId: number;
+  readonly digest: Digest;
+}
+
+/** What a tag points to, held for the rest of the transaction. */
+export async function findTag(
+  tx: Tx,
+  repositoryId: number,
+  tag: TagName,
+): Promise<TaggedManifest | undefined> {
+  const held = await forUpdate(
+    tx,
+    tx
+      .selectFrom("tags")
+      .select("manifest_id")
+      .where("repository_id", "=", repositoryId)
+      .where("name", "=", tag),
+  ).executeTakeFirst();
+  if (held === undefined) return undefined;
+  const manifest = await tx
+    .selectFrom("manifests")
+    .select("digest")
+    .where("id", "=", held.manifest_id)
+    .executeTakeFirstOrThrow();
+  return { manifestId: held.manifest_id, digest: parseDigest(manifest.digest) };
+}
+
+export async function upsertTag(
+  tx: Tx,
+  tag: {
+    readonly repositoryId: number;
+    readonly name: TagName;
+    readonly manifestId: number;
+    readonly nowMs: number;
+  },
+): Promise<void> {
+  await tx
+    .insertInto("tags")
+    .values({
+      repository_id: tag.repositoryId,
+      name: tag.name,
+      manifest_id: tag.manifestId,
+      updated_at_ms: tag.nowMs,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["repository_id", "name"])
+        .doUpdateSet({ manifest_id: tag.manifestId, updated_at_ms: tag.nowMs }),
+    )
+    .execute();
+}
+
+export async function deleteTagRow(tx: Tx, repositoryId: number, tag: TagName): Promise<void> {
+  await tx.deleteFrom("tags").where("repository_id", "=", repositoryId).where("name", "=", tag).execute();
+}
+
+/** Removes every tag of a manifest and tells their names. */
+export async function deleteTagsOf(tx: Tx, manifestId: number): Promise<readonly string[]> {
+  const rows = await tx.deleteFrom("tags").where("manifest_id", "=", manifestId).returning("name").execute();
+  return rows.map((row) => row.name);
+}
+
+export interface TagChange {
+  readonly repositoryId: number;
+  readonly tag: string;
+  readonly before: Digest | undefined;
+  readonly after: Digest | undefined;
+  readonly actor: string;
+  readonly nowMs: number;
+}
+
+/** Writes tag changes down for good: who, when, from which digest to which. */
+export async function recordTagChanges(tx: Tx, changes: readonly TagChange[]): Promise<void> {
+  if (changes.length === 0) return;
+  await tx
+    .insertInto("tag_history")
+    .values(
+      changes.map((change) => ({
+        repository_id: change.repositoryId,
+        tag: change.tag,
+        digest_before: change.before ?? null,
+        digest_after: change.after ?? null,
+        actor: change.actor,
+        at_ms: change.nowMs,
+      })),
+    )
+    .execute();
+}

@@ -1,0 +1,57 @@
+import type { Hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { UploadId } from "../../storage/blob-store/blob-store.ts";
+
+/**
+ * What this process remembers of uploads beyond SQL: the running hash, so that the next chunk need not hash everything
+ * again, and who writes now, so that a client that reconnects takes over from its own dead connection. Losing any of it
+ * costs time, never bytes.
+ */
+export interface UploadSessions {
+  /** The running hash over exactly `offsetBytes` bytes, taken out; undefined when this process has not seen all of them. */
+  takeHash(id: UploadId, offsetBytes: number): Hash | undefined;
+  keepHash(id: UploadId, offsetBytes: number, hash: Hash): void;
+  /**
+   * Becomes the only writer of the upload in this process. Whoever writes is told to stop and waited for; tells a signal that fires
+   * when the next one comes, and `done`, to be called when the writing has ended in any way.
+   */
+  enter(id: UploadId): Promise<{ readonly signal: AbortSignal; readonly done: () => void }>;
+}
+
+interface Writer {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export function createUploadSessions(maxHashes = 2_000): UploadSessions {
+  const hashes = new LRUCache<UploadId, { readonly offsetBytes: number; readonly hash: Hash }>({
+    max: maxHashes,
+  });
+  const writers = new Map<UploadId, Writer>();
+  return {
+    takeHash(id, offsetBytes) {
+      const kept = hashes.get(id);
+      hashes.delete(id);
+      // A kept hash may be stale: another instance may have appended meanwhile.
+      return kept !== undefined && kept.offsetBytes === offsetBytes ? kept.hash : undefined;
+    },
+    keepHash: (id, offsetBytes, hash) => void hashes.set(id, { offsetBytes, hash }),
+    async enter(id) {
+      for (let before = writers.get(id); before !== undefined; before = writers.get(id)) {
+        before.abort.abort(new Error("the client has started another request for this upload"));
+        await before.ended;
+      }
+      const abort = new AbortController();
+      const { promise: ended, resolve } = Promise.withResolvers<void>();
+      const writer: Writer = { abort, ended };
+      writers.set(id, writer);
+      return {
+        signal: abort.signal,
+        done: () => {
+          if (writers.get(id) === writer) writers.delete(id);
+          resolve();
+        },
+      };
+    },
+  };
+}

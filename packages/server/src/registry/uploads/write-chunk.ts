@@ -1,0 +1,92 @@
+import type { Hash } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Call } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { RegistryDeps } from "../registry-deps.ts";
+import type { HeldUpload } from "./hold-upload.ts";
+import { receiveBody } from "./receive-body.ts";
+import { recordProgress } from "./upload-store.ts";
+
+/** A chunk as the client announced it; both undefined for a streamed body. */
+export interface Chunk {
+  readonly body: Readable;
+  /** Content-Range, inclusive. */
+  readonly range: { readonly start: number; readonly end: number } | undefined;
+}
+
+/**
+ * Appends a chunk at the upload's offset and syncs it. `hash` has seen everything before and has seen the chunk too afterwards.
+ * Tells the new size. `RANGE_INVALID` when the chunk does not start at the offset, `SIZE_INVALID` when it is not as long as
+ * its range says; the upload is unharmed then.
+ *
+ * When the client breaks off, what came is kept and recorded, so that it can resume: then it throws `BLOB_UPLOAD_INVALID`.
+ */
+export async function writeChunk(
+  deps: RegistryDeps,
+  call: Call,
+  held: HeldUpload,
+  chunk: Chunk,
+  hash: Hash,
+): Promise<number> {
+  const { upload } = held;
+  checkStart(upload.offsetBytes, chunk.range);
+  const writer = await deps.blobs.openUpload(upload.id, upload.offsetBytes);
+  try {
+    const received = await receiveBody(chunk.body, writer, hash, [held.signal, call.signal]);
+    const sizeBytes = upload.offsetBytes + received.bytes;
+    if (chunk.range !== undefined) checkLength(chunk.range, received);
+    await writer.sync();
+    if (received.failure === undefined) return sizeBytes;
+    await recordChunk(deps, held, hash, sizeBytes);
+    throw new AppError(
+      "BLOB_UPLOAD_INVALID",
+      `the request ended early; ${sizeBytes} bytes of the upload are kept, so it can be resumed there`,
+      { cause: received.failure },
+    );
+  } finally {
+    await writer.close();
+  }
+}
+
+/** Records a written chunk: from here on the bytes are acknowledged. Keeps the running hash for the next chunk. */
+export async function recordChunk(
+  deps: RegistryDeps,
+  held: HeldUpload,
+  hash: Hash,
+  sizeBytes: number,
+): Promise<void> {
+  const digestSoFar = hash.copy().digest("hex");
+  const recorded = await deps.database.transaction((tx) =>
+    recordProgress(tx, held.upload.id, {
+      claimant: held.claimant,
+      offsetBytes: sizeBytes,
+      digestSoFar,
+      nowMs: deps.clock.nowMs(),
+    }),
+  );
+  if (!recorded) throw new AppError("CONFLICT", "another request has taken over this upload");
+  deps.sessions.keepHash(held.upload.id, sizeBytes, hash);
+}
+
+// distribution-spec, "Pushing a blob in chunks": ranges are inclusive, and a chunk out of order is 416.
+function checkStart(offsetBytes: number, range: Chunk["range"]): void {
+  if (range === undefined || range.start === offsetBytes) return;
+  throw new AppError(
+    "RANGE_INVALID",
+    `the chunk starts at byte ${range.start}, but the upload has ${offsetBytes} bytes: the next chunk must start at ${offsetBytes}`,
+    { detail: { offset: offsetBytes } },
+  );
+}
+
+function checkLength(
+  range: { readonly start: number; readonly end: number },
+  received: { readonly bytes: number; readonly failure: unknown },
+): void {
+  const announced = range.end - range.start + 1;
+  // Fewer bytes because the client broke off are kept; fewer or more in a complete body are a client's error.
+  if (received.bytes === announced || (received.failure !== undefined && received.bytes < announced)) return;
+  throw new AppError(
+    "SIZE_INVALID",
+    `Content-Range announces ${announced} bytes, but the body has ${received.bytes}`,
+  );
+}

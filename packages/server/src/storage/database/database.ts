@@ -1,0 +1,38 @@
+import type { Kysely, Transaction } from "kysely";
+import type { Tables } from "./tables.ts";
+
+/** What a store function takes first: either the database or the transaction it runs in. */
+export type Queryable = Kysely<Tables>;
+export type Tx = Transaction<Tables>;
+
+export interface TransactionOptions {
+  /**
+   * false = the commit is visible and ordered but may be lost by a power failure (never by a crash of the process). For state
+   * whose loss costs a retry, such as the claim on an upload; never for what was acknowledged. Default true.
+   */
+  readonly durable?: boolean;
+}
+
+/** One open database. SQL is the only truth for metadata, so this is the only state that instances share. */
+export interface Database {
+  readonly engine: "sqlite" | "postgres";
+  /**
+   * For single reads outside a transaction. On SQLite it has its own connection, so that a read never waits behind a
+   * transaction; it sees every commit that was acknowledged before the read began. Never used for writes.
+   */
+  readonly read: Queryable;
+  /**
+   * Runs `work` in one transaction and returns what it returns once the commit is durable. Rolls back when `work` throws.
+   * Repeats `work` after a deadlock or serialization failure (at most three times), so `work` has no effect but SQL. No other input or output may
+   * be awaited inside. Waits for a connection at most `acquireTimeoutMs`, then throws `OVERLOADED`.
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Changes whenever another process may have committed since the last call; undefined where that cannot be told cheaply
+   * (PostgreSQL): then what was read must not be cached. Synchronous and cheap (a few microseconds). The commits of this process do not change it.
+   */
+  foreignChangeStamp(): number | undefined;
+  /** Throws unless the database answers a trivial query within `timeoutMs`. */
+  probe(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+}

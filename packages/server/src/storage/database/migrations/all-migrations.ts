@@ -1,0 +1,7 @@
+import type { Migration } from "kysely/migration";
+import * as initial from "./0001-initial.ts";
+
+/** Every migration by name; names sort in the order in which they run and never change once released. */
+export const allMigrations: Readonly<Record<string, Migration>> = {
+  "0001-initial": initial,
+};

@@ -1,0 +1,145 @@
+import { randomInt } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { Kysely, sql } from "kysely";
+import { Client, Pool, type PoolConfig } from "pg";
+import { AppError } from "../../../lib/app-error.ts";
+import { connectionLost, isConcurrencyFailure } from "../database-error.ts";
+import type { Database, Tx } from "../database.ts";
+import { migrate } from "../migrate.ts";
+import type { OpenDatabaseOptions } from "../open-database.ts";
+import type { Tables } from "../tables.ts";
+import { createTurns } from "../turns.ts";
+import { createPostgresDialect, createStatementNames } from "./postgres-dialect.ts";
+import { valueParsers } from "./value-parsers.ts";
+
+const statementTimeoutMs = 30_000;
+const maxRetries = 3;
+
+/** See `openDatabase`. */
+export async function openPostgres(options: OpenDatabaseOptions): Promise<Database> {
+  checkUrl(options.url);
+  await migrateServer(options);
+  const pool = createPool(options, { max: options.poolSize, statementTimeoutMs });
+  const turns = createTurns(options.poolSize, options.acquireTimeoutMs);
+  const statements = createStatementNames(300, 4000);
+  const connect = (begin: string): Kysely<Tables> =>
+    new Kysely<Tables>({
+      dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery: options.onQuery }),
+    });
+  const durable = connect("begin isolation level read committed");
+  // One round trip, not two. The commit is ordered and visible as ever, but may be lost when the server crashes.
+  const relaxed = connect("begin isolation level read committed; set local synchronous_commit = off");
+
+  async function close(): Promise<void> {
+    await turns.close();
+    await Promise.all([durable.destroy(), relaxed.destroy()]);
+    await pool.end();
+  }
+  let closing: Promise<void> | undefined;
+
+  return {
+    engine: "postgres",
+    read: durable,
+    transaction: (work, transactionOptions) =>
+      runWithRetries(transactionOptions?.durable === false ? relaxed : durable, work),
+    foreignChangeStamp: () => undefined,
+    probe: (timeoutMs) => withTimeout(sql`select 1`.execute(durable), timeoutMs),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function checkUrl(url: string): void {
+  try {
+    void new Client({ connectionString: url }); // parses, connects to nothing
+  } catch {
+    // Without the cause, which may quote the url and with it the password.
+    throw new AppError(
+      "REQUEST_INVALID",
+      "the PostgreSQL url is malformed; it should be postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+    );
+  }
+}
+
+/**
+ * Repeats what failed only because of others that ran at the same time, after a pause that grows and is never the same for two.
+ * A connection lost during the commit is not repeated: the commit may have happened.
+ */
+async function runWithRetries<T>(db: Kysely<Tables>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  for (let retries = 0; ; retries += 1) {
+    try {
+      return await db.transaction().execute(work);
+    } catch (error) {
+      if (!isConcurrencyFailure(error)) throw error;
+      if (retries === maxRetries) {
+        throw new AppError("CONFLICT", "others kept changing the same thing; try again", {
+          cause: error,
+          retryAfterSeconds: 1,
+        });
+      }
+    }
+    await delay(randomInt(5, 20 * 2 ** retries));
+  }
+}
+
+/** A connection of its own: a migration may take longer than any statement should, and so may waiting for another's. */
+async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
+  const pool = createPool(options, { max: 1, statementTimeoutMs: 0 });
+  const db = new Kysely<Tables>({
+    dialect: createPostgresDialect({
+      pool,
+      turns: createTurns(1, options.acquireTimeoutMs),
+      begin: "begin isolation level read committed",
+      statements: createStatementNames(0, 0),
+      onQuery: undefined,
+    }),
+  });
+  try {
+    await migrate(db, options.log);
+  } finally {
+    await db.destroy();
+    await pool.end();
+  }
+}
+
+function createPool(
+  options: OpenDatabaseOptions,
+  limits: { readonly max: number; readonly statementTimeoutMs: number },
+): Pool {
+  const config: PoolConfig = {
+    connectionString: options.url,
+    max: limits.max,
+    connectionTimeoutMillis: options.acquireTimeoutMs,
+    application_name: "entrepot",
+    keepAlive: true,
+    types: valueParsers,
+    // On the server, and here for the case that the server is gone without a word.
+    ...(limits.statementTimeoutMs === 0
+      ? {}
+      : {
+          statement_timeout: limits.statementTimeoutMs,
+          query_timeout: limits.statementTimeoutMs + 5000,
+          idle_in_transaction_session_timeout: 2 * limits.statementTimeoutMs,
+        }),
+  };
+  const pool = new Pool(config);
+  // Without listeners Node ends the process when a connection breaks. Whoever uses it is told by the failing query.
+  pool.on("error", (error) => options.log.warn({ error }, "idle database connection lost"));
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
+}
+
+async function withTimeout(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const timer = new AbortController();
+  const timeout = delay(timeoutMs, undefined, { signal: timer.signal }).then(() => {
+    throw connectionLost(new Error(`no answer within ${timeoutMs} ms`));
+  });
+  try {
+    await Promise.race([work, timeout]);
+  } finally {
+    timer.abort();
+    await Promise.allSettled([timeout]);
+  }
+}

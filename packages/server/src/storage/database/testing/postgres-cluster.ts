@@ -1,0 +1,132 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { Client } from "pg";
+
+const run = promisify(execFile);
+const startTimeoutMs = 30_000;
+
+/** A PostgreSQL server of our own that only this machine's temporary folder knows. */
+export interface PostgresCluster {
+  /** Of the maintenance database. The user may create databases. */
+  readonly url: string;
+  /** Stops the server and removes its files. Repeatable. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Makes and starts a cluster (about 1.5 s) that listens on a socket in a private folder, not on the network. It does not survive
+ * this process, even when it is killed. As root it runs as the user `postgres`, because the server refuses root. No fsync: what is
+ * tested here is SQL, not the server's crash safety. Throws when PostgreSQL is not installed.
+ */
+export async function startPostgresCluster(): Promise<PostgresCluster> {
+  const binaries = findBinaries();
+  const isRoot = process.getuid?.() === 0;
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-postgres-"));
+  try {
+    if (isRoot) await run("chown", ["postgres", folder]);
+    await chmod(folder, 0o700);
+    const asOwner = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
+    const data = join(folder, "data");
+    const initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
+    await runFirst([...asOwner, join(binaries, "initdb"), ...initdb]);
+    const server = await startServer([...asOwner, ...serverCommand(binaries, folder)], folder);
+    const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}`;
+    const cluster: PostgresCluster = { url, stop: () => stopServer(server, folder) };
+    await waitUntilReady(url, server, folder);
+    return cluster;
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The newest installed version's folder of programs. */
+function findBinaries(): string {
+  const root = "/usr/lib/postgresql"; // where Debian and Ubuntu keep every version
+  let versions: string[];
+  try {
+    versions = readdirSync(root).sort((a, b) => Number(b) - Number(a));
+  } catch {
+    versions = [];
+  }
+  const [newest] = versions;
+  if (newest === undefined) {
+    throw new Error("PostgreSQL is not installed, and these tests need it: apt-get install postgresql");
+  }
+  return join(root, newest, "bin");
+}
+
+/**
+ * The server under a shell that waits for its input to end. The other end of that pipe is ours, so the server is stopped and its
+ * files are removed when we stop it and as well when this process dies in whatever way.
+ */
+function serverCommand(binaries: string, folder: string): readonly string[] {
+  const settings = {
+    listen_addresses: "",
+    unix_socket_directories: folder,
+    max_connections: "200",
+    shared_buffers: "64MB",
+    fsync: "off",
+    full_page_writes: "off",
+    autovacuum: "off",
+    deadlock_timeout: "50ms", // tests make deadlocks on purpose
+  };
+  const script = `"$@" & server=$!
+cat >/dev/null
+kill -QUIT $server
+wait $server
+rm -rf "$FOLDER"`;
+  return [
+    ...["env", `FOLDER=${folder}`, "sh", "-c", script, "sh", join(binaries, "postgres"), "-D", join(folder, "data")],
+    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+  ];
+}
+
+async function startServer(command: readonly string[], folder: string): Promise<ChildProcess> {
+  const log = await open(join(folder, "log"), "w");
+  const [program = "", ...args] = command;
+  // Detached: an interrupt from the terminal is for the tests; the end of the pipe is what stops the server.
+  const server = spawn(program, args, { stdio: ["pipe", log.fd, log.fd], detached: true, cwd: "/" });
+  await log.close();
+  // Neither the process nor its pipe keeps the tests from ending.
+  server.unref();
+  if (server.stdin !== null && "unref" in server.stdin && typeof server.stdin.unref === "function") {
+    server.stdin.unref();
+  }
+  return server;
+}
+
+async function waitUntilReady(url: string, server: ChildProcess, folder: string): Promise<void> {
+  const attempts = startTimeoutMs / 50;
+  for (let attempt = 0; attempt < attempts && server.exitCode === null; attempt += 1) {
+    const client = new Client({ connectionString: url });
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch {
+      await delay(50);
+    }
+  }
+  server.stdin?.end();
+  throw new Error(`PostgreSQL did not start: ${await readFile(join(folder, "log"), "utf8").catch(() => "no log")}`);
+}
+
+async function stopServer(server: ChildProcess, folder: string): Promise<void> {
+  if (server.exitCode === null && server.signalCode === null) {
+    server.ref();
+    server.stdin?.end();
+    await once(server, "exit");
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function runFirst([program = "", ...args]: readonly string[]): Promise<void> {
+  await run(program, args, { cwd: "/" });
+}
