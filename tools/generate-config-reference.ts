@@ -1,5 +1,5 @@
-import { settings } from "../packages/server/src/config/config.ts";
-import type { Setting } from "../packages/server/src/config/settings.ts";
+import { settings } from "@entrepot/server/config/config";
+import type { Setting } from "@entrepot/server/config/settings";
 import { writeGenerated } from "./write-generated.ts";
 
 const rows = Object.values<Setting<unknown>>(settings).map((setting) =>

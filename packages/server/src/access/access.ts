@@ -30,6 +30,8 @@ export interface Access {
   readableRepositories(actor: Actor): Promise<ReadableRepositories>;
   /** Whether the actor is an administrator and the credential shown is not limited. */
   isAdministrator(actor: Actor): boolean;
+  /** To be called after the commit of every change of users, tokens, grants, visibility or repositories in this process. */
+  changed(): void;
 }
 
 export type ReadableRepositories =

@@ -7,6 +7,7 @@ export interface AnonymousActor {
   readonly kind: "anonymous";
   /** The scopes of the token presented, if an (anonymous) token was; undefined = no limit beyond the anonymous rights. */
   readonly limits: readonly Scope[] | undefined;
+  readonly credentialScopes: undefined;
 }
 
 export interface UserActor {
@@ -18,11 +19,17 @@ export interface UserActor {
   readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
-  /** Scopes that limit the rights further (of a bearer token, of a scoped access token); undefined = not limited. */
+  /** The scopes that the bearer token shown carries; a wider one can be had. Undefined = no bearer token was shown. */
   readonly limits: readonly Scope[] | undefined;
+  /** The scopes that its owner gave an access token when making it; nothing wider can be had with it. Undefined = not limited. */
+  readonly credentialScopes: readonly Scope[] | undefined;
 }
 
-export const anonymous: AnonymousActor = { kind: "anonymous", limits: undefined };
+export const anonymous: AnonymousActor = {
+  kind: "anonymous",
+  limits: undefined,
+  credentialScopes: undefined,
+};
 
 /** The name that history, events and logs show. */
 export function actorName(actor: Actor): string {

@@ -69,6 +69,8 @@ export interface Request {
   readonly raw: IncomingMessage;
   /** scheme://host[:port] that the client used (or the configured public address), without a slash at the end. */
   readonly origin: string;
+  /** Where the client is, as far as can be told; "unknown" otherwise. */
+  readonly remoteAddress: string;
 }
 
 export interface Reply {

@@ -22,7 +22,7 @@ export const appErrorCodes = [
   "REQUEST_INVALID", // a query parameter, header or body that is not of the documented form
   "RANGE_INVALID", // a chunk that does not start at the upload's offset
   "PAYLOAD_TOO_LARGE", // a manifest over its limit, a body over its limit
-  "TOO_MANY_TAGS", // multi-tag PUT with more tags than allowed
+  "URI_TOO_LONG", // an address that is too long, or names more tags than are taken at once
   "CONFLICT", // another writer is at work on the same thing; retrying helps
   "IN_USE", // it cannot be deleted while something refers to it
   "NOT_FOUND", // a management resource that is not there

@@ -42,8 +42,8 @@ export interface Collected {
 
 /** Rows in one transaction or one look: short enough that a push waits milliseconds at most. */
 const batchSize = 100;
-/** Requests that looked a blob up just before its row went have this long to open it. */
-const openDelayMs = 60_000;
+/** Requests that looked a blob up just before its row went have this long to open it (or the grace, where that is shorter). */
+const maxOpenDelayMs = 60_000;
 const actor = "garbage-collector";
 
 /**
@@ -136,7 +136,7 @@ async function collectBlobs(deps: GarbageDeps, signal: AbortSignal): Promise<num
         const removed = await deps.database.transaction(async (tx) => {
           if (await reviveIfLinked(tx, blob.id)) return false;
           if (!(await deleteBlobRow(tx, blob.id, beforeMs))) return false;
-          const notBeforeMs = deps.clock.nowMs() + openDelayMs;
+          const notBeforeMs = deps.clock.nowMs() + Math.min(maxOpenDelayMs, deps.graceMs);
           await scheduleBlobDeletion(tx, { ...blob, notBeforeMs });
           return true;
         });

@@ -97,7 +97,7 @@ function tagsOf(request: Request, reference: Reference): readonly TagName[] {
     throw new AppError("MANIFEST_INVALID", "`tag` parameters go with a push by digest; this one is by tag");
   }
   if (tags.length > maxTags) {
-    throw new AppError("TOO_MANY_TAGS", `${tags.length} tags in one request; at most ${maxTags} are taken`);
+    throw new AppError("URI_TOO_LONG", `${tags.length} tags in one request; at most ${maxTags} are taken`);
   }
   return tags.map(parseTagName);
 }

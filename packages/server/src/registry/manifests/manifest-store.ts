@@ -77,6 +77,8 @@ export interface NewManifest {
   readonly digest: Digest;
   readonly parsed: ParsedManifest;
   readonly body: Uint8Array;
+  /** A tag will hold it in the same transaction: then its time need not start, and the row is written once. */
+  readonly isTagged: boolean;
   readonly nowMs: number;
 }
 
@@ -94,7 +96,7 @@ export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<num
       body: manifest.body,
       annotations: JSON.stringify(manifest.parsed.annotations),
       created_at_ms: manifest.nowMs,
-      unreferenced_since_ms: manifest.nowMs,
+      unreferenced_since_ms: manifest.isTagged ? null : manifest.nowMs,
       orphaned: 0,
     })
     .onConflict((conflict) =>

@@ -85,7 +85,14 @@ async function store(
   const nowMs = deps.clock.nowMs();
   const actor = actorName(call.actor);
   const references = referencesOf(parsed);
-  const manifestId = await upsertManifest(tx, { repositoryId, digest, parsed, body: put.body, nowMs });
+  const manifestId = await upsertManifest(tx, {
+    repositoryId,
+    digest,
+    parsed,
+    body: put.body,
+    isTagged: put.tags.length > 0,
+    nowMs,
+  });
   await insertReferences(tx, { id: manifestId, repositoryId }, references);
   await holdReferences(tx, { repositoryId, digest, names: references.map((reference) => reference.digest) });
   await recordEvents(tx, [

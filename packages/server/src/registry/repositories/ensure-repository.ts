@@ -1,6 +1,7 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { actorName } from "../../access/actor.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { namespaceOf } from "../../access/create-access.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -46,10 +47,4 @@ export async function ensureRepository(
   deps.access.changed();
   // Undefined only if somebody deleted the repository between the two statements; the next try creates it again.
   return id ?? ensureRepository(deps, call, name);
-}
-
-/** Single-component names lie in the default namespace; else the first component is the namespace. */
-export function namespaceOf(name: RepositoryName, defaultNamespace: string): string {
-  const slash = name.indexOf("/");
-  return slash < 0 ? defaultNamespace : name.slice(0, slash);
 }

@@ -29,9 +29,5 @@ export async function releaseLease(
   tx: Tx,
   lease: { readonly name: string; readonly holder: string },
 ): Promise<void> {
-  await tx
-    .deleteFrom("leases")
-    .where("name", "=", lease.name)
-    .where("holder", "=", lease.holder)
-    .execute();
+  await tx.deleteFrom("leases").where("name", "=", lease.name).where("holder", "=", lease.holder).execute();
 }

@@ -20,7 +20,10 @@ export async function migrate(db: Kysely<Tables>, log: Log): Promise<void> {
     if (engineOf(tx) === "postgres") await sql`select pg_advisory_xact_lock(${migrationLock})`.execute(tx);
     const pending = await pendingMigrations(tx); // another process may have been faster
     if (pending.length === 0) return pending;
-    const migrator = new Migrator({ db: tx, provider: { getMigrations: async () => ({ ...allMigrations }) } });
+    const migrator = new Migrator({
+      db: tx,
+      provider: { getMigrations: async () => ({ ...allMigrations }) },
+    });
     const { error } = await migrator.migrateToLatest();
     if (error !== undefined) throw error;
     return pending;

@@ -6,13 +6,15 @@ import { AppError } from "../../../lib/app-error.ts";
 import { connectionLost, isConcurrencyFailure } from "../database-error.ts";
 import type { Database, Tx } from "../database.ts";
 import { migrate } from "../migrate.ts";
-import type { OpenDatabaseOptions } from "../open-database.ts";
+import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
 import { createPostgresDialect, createStatementNames } from "./postgres-dialect.ts";
 import { valueParsers } from "./value-parsers.ts";
 
 const statementTimeoutMs = 30_000;
+/** How long a migration waits for another instance's migration, or for the transactions that use a table it changes. */
+const migrationLockTimeoutMs = 300_000;
 const maxRetries = 3;
 
 /** See `openDatabase`. */
@@ -21,7 +23,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   await migrateServer(options);
   const pool = createPool(options, { max: options.poolSize, statementTimeoutMs });
   const turns = createTurns(options.poolSize, options.acquireTimeoutMs);
-  const statements = createStatementNames(300, 4000);
+  const statements = createStatementNames(300, 32);
   const connect = (begin: string): Kysely<Tables> =>
     new Kysely<Tables>({
       dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery: options.onQuery }),
@@ -91,7 +93,7 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
     dialect: createPostgresDialect({
       pool,
       turns: createTurns(1, options.acquireTimeoutMs),
-      begin: "begin isolation level read committed",
+      begin: `begin isolation level read committed; set local lock_timeout = ${migrationLockTimeoutMs}`,
       statements: createStatementNames(0, 0),
       onQuery: undefined,
     }),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import {
-  CompiledQuery,
+  type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
   type Driver,
@@ -9,9 +9,14 @@ import {
   PostgresQueryCompiler,
   type QueryResult,
 } from "kysely";
-import type { Pool, PoolClient, QueryResult as PgResult } from "pg";
+import type { Pool, PoolClient, QueryConfig, QueryResult as PgResult } from "pg";
 import { checkedParameters } from "../checked-parameters.ts";
-import { connectionLost, endsConnection, isStaleStatement, translateDatabaseError } from "../database-error.ts";
+import {
+  connectionLost,
+  endsConnection,
+  isStaleStatement,
+  translateDatabaseError,
+} from "../database-error.ts";
 import type { Turns } from "../turns.ts";
 
 export interface PostgresDialectOptions {
@@ -41,24 +46,24 @@ class EntrepotPostgresAdapter extends PostgresAdapter {
 
 /** Which statements are prepared under which name. */
 export interface StatementNames {
-  /** The name for a text; undefined when it is not worth one. */
-  nameOf(sql: string): string | undefined;
+  /** The name for a text with so many parameters; undefined when it is not worth one. */
+  nameOf(sql: string, parameterCount: number): string | undefined;
   /** Makes every statement be prepared anew, after a migration changed what one returns. */
   renew(): void;
 }
 
 /**
  * Names the first `capacity` texts. The server keeps named statements as long as the connection lives, so lists of varying
- * length must not each get one: texts longer than `maxLength` characters get none.
+ * length must not each get one: texts with more than `maxParameters` get none.
  */
-export function createStatementNames(capacity: number, maxLength: number): StatementNames {
+export function createStatementNames(capacity: number, maxParameters: number): StatementNames {
   const names = new Map<string, string>();
   let generation = 0;
   return {
-    nameOf(sql) {
+    nameOf(sql, parameterCount) {
       const known = names.get(sql);
       if (known !== undefined) return known;
-      if (names.size >= capacity || sql.length > maxLength) return undefined;
+      if (names.size >= capacity || parameterCount > maxParameters) return undefined;
       const name = `e${generation}_${createHash("sha256").update(sql).digest("base64url").slice(0, 22)}`;
       names.set(sql, name);
       return name;
@@ -73,6 +78,7 @@ export function createStatementNames(capacity: number, maxLength: number): State
 class PostgresConnection implements DatabaseConnection {
   readonly #client: PoolClient;
   readonly #options: PostgresDialectOptions;
+  #transaction: "none" | "open" | "failed" = "none";
   #isLost = false;
 
   constructor(client: PoolClient, options: PostgresDialectOptions) {
@@ -81,43 +87,62 @@ class PostgresConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    this.#options.onQuery?.(query.sql);
-    const result = await this.send(query);
-    return {
-      // as: R is what the query builder derived from the tables; the driver has no means to check it
-      rows: result.rows as R[],
-      ...(changesRows(result.command) ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}),
-    };
+    if (this.#transaction === "failed") throw transactionFailed();
+    try {
+      this.#options.onQuery?.(query.sql);
+      const result = await this.#send(this.#prepared(query));
+      return {
+        // as: R is what the query builder derived from the tables; the driver has no means to check it
+        rows: result.rows as R[],
+        ...(changesRows(result.command) ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}),
+      };
+    } catch (error) {
+      // The server fails the transaction by itself, but not for a statement that was refused here.
+      if (this.#transaction === "open") this.#transaction = "failed";
+      throw error;
+    }
   }
 
-  async send(query: CompiledQuery): Promise<PgResult> {
-    const { sql, parameters } = query;
+  #prepared({ sql, parameters }: CompiledQuery): QueryConfig {
+    const name = this.#options.statements.nameOf(sql, parameters.length);
     const values = checkedParameters(parameters);
-    const name = this.#options.statements.nameOf(sql);
-    try {
-      return await this.#client.query(name === undefined ? { text: sql, values } : { name, text: sql, values });
-    } catch (error) {
-      throw this.#explain(error);
-    }
-  }
-
-  /** Sends text without parameters, which may be several statements. */
-  async sendPlain(text: string): Promise<PgResult> {
-    try {
-      return await this.#client.query(text);
-    } catch (error) {
-      throw this.#explain(error);
-    }
+    return name === undefined ? { text: sql, values } : { name, text: sql, values };
   }
 
   /** Not offered, as on SQLite. */
-  // biome-ignore lint/correctness/useYield: it always throws
-  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+  streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error("streaming is not supported: read page by page");
   }
 
-  announce(sql: string): void {
-    this.#options.onQuery?.(sql);
+  async begin(): Promise<void> {
+    this.#options.onQuery?.(this.#options.begin);
+    try {
+      await this.#send({ text: this.#options.begin }); // without parameters it may be several statements
+    } catch (error) {
+      this.#isLost = true; // Kysely rolls back only what has begun
+      throw error;
+    }
+    this.#transaction = "open";
+  }
+
+  async commit(): Promise<void> {
+    if (this.#transaction === "failed") throw transactionFailed();
+    this.#options.onQuery?.("commit");
+    const { command } = await this.#send({ text: "commit" });
+    // PostgreSQL answers ROLLBACK to the commit of a transaction in which a statement failed.
+    if (command !== "COMMIT") throw transactionFailed();
+    this.#transaction = "none";
+  }
+
+  /** Never fails: a connection that cannot roll back is closed, and then the server rolls back by itself. */
+  async rollback(): Promise<void> {
+    this.#transaction = "none";
+    if (this.#isLost) return;
+    try {
+      await this.#client.query("rollback");
+    } catch {
+      this.#isLost = true;
+    }
   }
 
   /** Back to the pool, or closed when it cannot be used again. */
@@ -125,16 +150,21 @@ class PostgresConnection implements DatabaseConnection {
     this.#client.release(this.#isLost);
   }
 
-  discard(): void {
-    this.#isLost = true;
+  async #send(query: QueryConfig): Promise<PgResult> {
+    try {
+      return await this.#client.query(query);
+    } catch (error) {
+      if (isStaleStatement(error)) this.#options.statements.renew();
+      if (!endsConnection(error)) throw translateDatabaseError(error);
+      this.#isLost = true;
+      const translated = translateDatabaseError(error);
+      throw translated === error ? connectionLost(error) : translated;
+    }
   }
+}
 
-  #explain(error: unknown): unknown {
-    if (isStaleStatement(error)) this.#options.statements.renew();
-    if (endsConnection(error)) this.#isLost = true;
-    const translated = translateDatabaseError(error);
-    return this.#isLost && translated === error ? connectionLost(error) : translated;
-  }
+function transactionFailed(): Error {
+  return new Error("the transaction has failed; only a rollback is possible");
 }
 
 function changesRows(command: string): boolean {
@@ -157,6 +187,7 @@ class PostgresDriver implements Driver {
     } catch (error) {
       this.#options.turns.release();
       const translated = translateDatabaseError(error);
+      // pg reports what prevented a connection as errors of many kinds.
       throw translated === error ? connectionLost(error) : translated;
     }
   }
@@ -167,24 +198,15 @@ class PostgresDriver implements Driver {
   }
 
   async beginTransaction(connection: PostgresConnection): Promise<void> {
-    connection.announce(this.#options.begin);
-    await connection.sendPlain(this.#options.begin);
+    await connection.begin();
   }
 
   async commitTransaction(connection: PostgresConnection): Promise<void> {
-    connection.announce("commit");
-    const { command } = await connection.sendPlain("commit");
-    // PostgreSQL answers ROLLBACK to the commit of a transaction in which a statement failed.
-    if (command !== "COMMIT") throw new Error("the transaction has failed; only a rollback is possible");
+    await connection.commit();
   }
 
-  /** Never fails: a connection that cannot roll back is closed, and the server rolls back by itself. */
   async rollbackTransaction(connection: PostgresConnection): Promise<void> {
-    try {
-      await connection.sendPlain("rollback");
-    } catch {
-      connection.discard();
-    }
+    await connection.rollback();
   }
 
   /** The pool belongs to whoever opened it. */

@@ -32,7 +32,9 @@ export function createCommitFlusher(flushToDisk: () => Promise<void>, log: Log):
       if (failure === undefined) await flushToDisk();
     } catch (error) {
       log.error({ error }, "the database could not be flushed to disk; no more writes until a restart");
-      failure = new AppError("UNAVAILABLE", "the disk that holds the database refused to write", { cause: error });
+      failure = new AppError("UNAVAILABLE", "the disk that holds the database refused to write", {
+        cause: error,
+      });
     } finally {
       running = undefined;
     }

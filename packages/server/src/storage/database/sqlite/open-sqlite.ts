@@ -5,9 +5,9 @@ import { DatabaseSync } from "node:sqlite";
 import { Kysely, sql } from "kysely";
 import { AppError } from "../../../lib/app-error.ts";
 import { translateDatabaseError } from "../database-error.ts";
-import type { Database } from "../database.ts";
+import type { Database, Tx } from "../database.ts";
 import { migrate } from "../migrate.ts";
-import type { OpenDatabaseOptions } from "../open-database.ts";
+import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
 import { createCommitFlusher } from "./commit-flusher.ts";
@@ -35,7 +35,7 @@ export async function openSqlite(path: string, options: OpenDatabaseOptions): Pr
  * cache a read fails while a transaction is open; tests would then see another database than users do.
  */
 async function openTemporary(options: OpenDatabaseOptions): Promise<Database> {
-  const folder = await mkdtemp(join(tmpdir(), "entrepot-sqlite-"));
+  const folder = await mkdtemp(join(tmpdir(), `entrepot-sqlite-${process.pid}-`));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     return await openFile(join(folder, "memory.db"), options, { isDurable: false, afterClose: remove });
@@ -115,11 +115,22 @@ async function createDatabase(
   // database and the -shm file), so that closing this handle releases none.
   const log = how.isDurable ? await open(`${file}-wal`, "r+") : undefined;
   const flusher = createCommitFlusher(async () => log?.datasync(), options.log);
+  await flusher.flush(); // what the migrations wrote
   // On the write connection, for which its own commits do not count as changes (https://www.sqlite.org/pragma.html#pragma_data_version).
   const dataVersion = writeDb.prepare("pragma data_version");
 
+  const unfinished = new Set<Promise<unknown>>();
+
+  async function runTransaction<T>(work: (tx: Tx) => Promise<T>, isDurable: boolean): Promise<T> {
+    flusher.assertHealthy();
+    const result = await writer.transaction().execute(work);
+    if (isDurable) await flusher.flush();
+    return result;
+  }
+
   async function close(): Promise<void> {
     await turns.close();
+    await Promise.allSettled(unfinished); // those that still wait for their flush
     await flusher.flush().catch(() => {}); // logged; nobody waits for a commit any more
     await log?.close();
     await Promise.all([writer.destroy(), reader.destroy()]);
@@ -133,10 +144,13 @@ async function createDatabase(
     engine: "sqlite",
     read: reader,
     async transaction(work, transactionOptions) {
-      flusher.assertHealthy();
-      const result = await writer.transaction().execute(work);
-      if (transactionOptions?.durable !== false) await flusher.flush();
-      return result;
+      const running = runTransaction(work, transactionOptions?.durable !== false);
+      unfinished.add(running);
+      try {
+        return await running;
+      } finally {
+        unfinished.delete(running);
+      }
     },
     foreignChangeStamp() {
       try {

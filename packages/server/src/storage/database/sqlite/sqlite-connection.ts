@@ -40,8 +40,7 @@ export class SqliteConnection implements DatabaseConnection {
   }
 
   /** Not offered: rows that are fetched while others use the connection would need a connection of their own. */
-  // biome-ignore lint/correctness/useYield: it always throws
-  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+  streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error("streaming is not supported: read page by page");
   }
 

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { after, describe, type TestContext } from "node:test";
 import { silentLog } from "../../../lib/log.ts";
 import type { Database } from "../database.ts";
-import { type OpenDatabaseOptions, openDatabase } from "../open-database.ts";
+import { openDatabase } from "../open-database.ts";
+import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import { connectTestPostgres, type TestPostgres } from "./test-postgres.ts";
 
 /** Opens a database with all tables and no rows that only this test sees; closed and removed after the test. */
@@ -38,7 +39,11 @@ export function eachDatabase(register: (open: OpenTestDatabase) => void): void {
     };
     after(async () => (await connecting)?.close());
     register(
-      opener("postgres", (t, content) => postgresUrl(connect, t, content), (t) => borrowedUrl(connect, t)),
+      opener(
+        "postgres",
+        (t, content) => postgresUrl(connect, t, content),
+        (t) => borrowedUrl(connect, t),
+      ),
     );
   });
 }
@@ -70,7 +75,8 @@ function opener(
   makeUrl: MakeUrl,
   quickUrl: (t: TestContext) => Promise<string>,
 ): OpenTestDatabase {
-  const url = (t: TestContext, content: "migrated" | "empty" = "migrated"): Promise<string> => makeUrl(t, content);
+  const url = (t: TestContext, content: "migrated" | "empty" = "migrated"): Promise<string> =>
+    makeUrl(t, content);
   const open = async (t: TestContext, options: Partial<OpenDatabaseOptions> = {}): Promise<Database> => {
     const database = await openDatabase({
       poolSize: 10,

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,10 +22,10 @@ export interface PostgresCluster {
 /**
  * Makes and starts a cluster (about 1.5 s) that listens on a socket in a private folder, not on the network. It does not survive
  * this process, even when it is killed. As root it runs as the user `postgres`, because the server refuses root. No fsync: what is
- * tested here is SQL, not the server's crash safety. Throws when PostgreSQL is not installed.
+ * tested here is SQL, not the server's crash safety. `installRoot` has a folder for each version, as on Debian and Ubuntu. Throws when PostgreSQL is not installed.
  */
-export async function startPostgresCluster(): Promise<PostgresCluster> {
-  const binaries = findBinaries();
+export async function startPostgresCluster(installRoot = "/usr/lib/postgresql"): Promise<PostgresCluster> {
+  const binaries = findBinaries(installRoot);
   const isRoot = process.getuid?.() === 0;
   const folder = await mkdtemp(join(tmpdir(), "entrepot-postgres-"));
   try {
@@ -33,7 +33,18 @@ export async function startPostgresCluster(): Promise<PostgresCluster> {
     await chmod(folder, 0o700);
     const asOwner = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
     const data = join(folder, "data");
-    const initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
+    const initdb = [
+      "-D",
+      data,
+      "-U",
+      "postgres",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--locale=C.UTF-8",
+      "--no-sync",
+    ];
     await runFirst([...asOwner, join(binaries, "initdb"), ...initdb]);
     const server = await startServer([...asOwner, ...serverCommand(binaries, folder)], folder);
     const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}`;
@@ -46,20 +57,17 @@ export async function startPostgresCluster(): Promise<PostgresCluster> {
   }
 }
 
-/** The newest installed version's folder of programs. */
-function findBinaries(): string {
-  const root = "/usr/lib/postgresql"; // where Debian and Ubuntu keep every version
-  let versions: string[];
-  try {
-    versions = readdirSync(root).sort((a, b) => Number(b) - Number(a));
-  } catch {
-    versions = [];
-  }
-  const [newest] = versions;
-  if (newest === undefined) {
+/** The folder of the newest version's programs. The client's package alone has a folder, too, but no initdb. */
+function findBinaries(installRoot: string): string {
+  const versions = existsSync(installRoot) ? readdirSync(installRoot) : [];
+  const newestFirst = versions
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(installRoot, version, "bin"));
+  const found = newestFirst.find((folder) => existsSync(join(folder, "initdb")));
+  if (found === undefined) {
     throw new Error("PostgreSQL is not installed, and these tests need it: apt-get install postgresql");
   }
-  return join(root, newest, "bin");
+  return found;
 }
 
 /**
@@ -82,10 +90,9 @@ cat >/dev/null
 kill -QUIT $server
 wait $server
 rm -rf "$FOLDER"`;
-  return [
-    ...["env", `FOLDER=${folder}`, "sh", "-c", script, "sh", join(binaries, "postgres"), "-D", join(folder, "data")],
-    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-  ];
+  const postgres = [join(binaries, "postgres"), "-D", join(folder, "data")];
+  const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return ["env", `FOLDER=${folder}`, "sh", "-c", script, "sh", ...postgres, ...options];
 }
 
 async function startServer(command: readonly string[], folder: string): Promise<ChildProcess> {
@@ -115,7 +122,9 @@ async function waitUntilReady(url: string, server: ChildProcess, folder: string)
     }
   }
   server.stdin?.end();
-  throw new Error(`PostgreSQL did not start: ${await readFile(join(folder, "log"), "utf8").catch(() => "no log")}`);
+  throw new Error(
+    `PostgreSQL did not start: ${await readFile(join(folder, "log"), "utf8").catch(() => "no log")}`,
+  );
 }
 
 async function stopServer(server: ChildProcess, folder: string): Promise<void> {

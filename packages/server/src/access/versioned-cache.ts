@@ -1,0 +1,71 @@
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import type { Database } from "../storage/database/database.ts";
+import { readAccessVersion } from "./access-version-store.ts";
+
+/**
+ * Facts about rights, kept as long as nobody has changed any. Changes of this process count at once (`changed`); those of others when the
+ * access version in the database has moved: on SQLite that is looked up whenever another process has written anything, on
+ * PostgreSQL once a second. So a revocation holds everywhere within about a second.
+ */
+export interface VersionedCache {
+  /** The fact, loaded if it is not certainly current. Absence (`undefined` inside a fact) may be part of a fact. */
+  get<V extends object>(key: string, load: () => Promise<V>): Promise<V>;
+  /** To be called after the commit of every change of rights in this process. */
+  changed(): void;
+}
+
+const recheckMs = 1_000;
+
+export function createVersionedCache(
+  database: Database,
+  clock: Clock,
+  options: { readonly maxEntries: number },
+): VersionedCache {
+  const entries = new LRUCache<string, object>({ max: options.maxEntries });
+  let generation = 0;
+  let version: number | undefined;
+  let stamp: number | undefined;
+  let checkedAtMs = Number.NEGATIVE_INFINITY;
+  let checking: Promise<void> | undefined;
+
+  function forgetAll(): void {
+    generation += 1;
+    entries.clear();
+  }
+
+  /** Undefined when everything kept is current now; else a promise of when it is. */
+  function refresh(): Promise<void> | undefined {
+    const now = database.foreignChangeStamp();
+    const isCurrent = now === undefined ? clock.nowMs() - checkedAtMs < recheckMs : now === stamp;
+    if (isCurrent && version !== undefined) return undefined;
+    checking ??= check(now).finally(() => {
+      checking = undefined;
+    });
+    return checking;
+  }
+
+  async function check(stampBefore: number | undefined): Promise<void> {
+    const startedAtMs = clock.nowMs();
+    const found = await readAccessVersion(database.read);
+    if (found !== version) forgetAll();
+    version = found;
+    stamp = stampBefore;
+    checkedAtMs = startedAtMs;
+  }
+
+  return {
+    async get<V extends object>(key: string, load: () => Promise<V>): Promise<V> {
+      const refreshing = refresh();
+      if (refreshing !== undefined) await refreshing;
+      const kept = entries.get(key);
+      if (kept !== undefined) return kept as V; // as: every key is used with one kind of fact
+      const before = generation;
+      const fact = await load();
+      // What was read before a change must not be kept after it.
+      if (before === generation) entries.set(key, fact);
+      return fact;
+    },
+    changed: forgetAll,
+  };
+}

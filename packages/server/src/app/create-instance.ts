@@ -1,0 +1,164 @@
+import { readFileSync } from "node:fs";
+import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
+import { pruneEvents } from "../activity/events/event-store.ts";
+import type { Config } from "../config/config.ts";
+import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
+import type { TlsFiles } from "../http/http-deps.ts";
+import { AppError } from "../lib/app-error.ts";
+import { newUuid } from "../lib/ids.ts";
+import type { Log } from "../lib/log.ts";
+import { garbageCollectionEndpoints } from "../lifecycle/garbage-collection/garbage-collection-routes.ts";
+import {
+  createGarbageCollector,
+  type GarbageCollector,
+} from "../lifecycle/garbage-collection/garbage-collector.ts";
+import { healthEndpoints } from "../operations/health/health-routes.ts";
+import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
+import { createRegistry, type Registry } from "../registry/registry.ts";
+import type { UploadId } from "../storage/blob-store/blob-store.ts";
+import type { FirstAdministrator } from "./announce.ts";
+import { openStores, type Stores } from "./open-stores.ts";
+
+/** One running server: the whole program in one process. */
+export interface Instance {
+  readonly port: number;
+  readonly firstAdministrator: FirstAdministrator | undefined;
+  /** Drains, ends background work and closes the stores. */
+  close(): Promise<void>;
+  /** Reads the TLS files again. Keeps the old ones, and says so, when the new ones are no good. */
+  reload(): void;
+}
+
+const manifestCacheBytes = 24_000_000;
+const blobCacheBytes = 16_000_000;
+const dayMs = 86_400_000;
+const choreBatch = 500;
+
+/** Builds everything, in rank order, and listens. */
+export async function createInstance(config: Config, log: Log): Promise<Instance> {
+  const tls = readTls(config);
+  const stores = await openStores(config, log);
+  const metrics = new MetricsRegistry();
+  collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
+  const instanceId = newUuid();
+  const registry = buildRegistry(config, stores, log, instanceId);
+  const collector = buildCollector(config, stores, registry, { log, instanceId, metrics });
+  const health = { ...stores, isDraining: () => server.isDraining() };
+  const server: HttpServer = await createHttpServer({
+    endpoints: [
+      ...registry.endpoints,
+      ...stores.identity.endpoints,
+      ...garbageCollectionEndpoints(collector),
+      ...healthEndpoints(health),
+      ...metricsEndpoints(metrics, config.metricsAccess),
+    ],
+    authenticate: (headers, address) => stores.identity.authenticate(headers, address),
+    access: stores.access,
+    tokenService: config.tokenService,
+    publicUrl: config.publicUrl,
+    trustProxy: config.trustProxy,
+    limits: {
+      maxConnections: config.maxConnections,
+      maxRequestsInFlight: config.maxRequestsInFlight,
+      requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
+      idleTimeoutMs: config.idleTimeoutSeconds * 1_000,
+    },
+    tls,
+    sendfile: config.sendfile,
+    log,
+    metrics,
+    clock: stores.clock,
+    newRequestId: newUuid,
+  });
+  const firstAdministrator = await stores.ensureFirstAdministrator();
+  // With one process on SQLite nobody else can hold an upload: what the process before held is free.
+  if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
+  const port = await server.listen(config.port, config.host);
+  collector.start();
+  log.info({ port, instanceId, engine: stores.database.engine }, "listening");
+  return {
+    port,
+    firstAdministrator,
+    async close() {
+      await server.drain(config.drainSeconds * 1_000);
+      await collector.stop();
+      await stores.close();
+    },
+    reload: () => reloadTls(config, server, log),
+  };
+}
+
+function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: string): Registry {
+  return createRegistry({
+    database: stores.database,
+    blobs: stores.blobs,
+    access: stores.access,
+    clock: stores.clock,
+    log,
+    newUploadId: () => newUuid() as UploadId, // as: a UUID has the form of an upload id
+    instanceId,
+    defaultNamespace: config.defaultNamespace,
+    defaultVisibility: config.defaultVisibility,
+    sparse: config.sparseManifests,
+    isOpen: config.anonymousAccess === "full",
+    gcGraceMs: config.gcGraceSeconds * 1_000,
+    manifestCacheBytes,
+    blobCacheBytes,
+  });
+}
+
+function buildCollector(
+  config: Config,
+  stores: Stores,
+  registry: Registry,
+  process: { readonly log: Log; readonly instanceId: string; readonly metrics: MetricsRegistry },
+): GarbageCollector {
+  const { database, clock } = stores;
+  const eventCutoff = () => clock.nowMs() - config.eventRetentionDays * dayMs;
+  return createGarbageCollector({
+    ...process,
+    database,
+    blobs: stores.blobs,
+    clock,
+    graceMs: config.gcGraceSeconds * 1_000,
+    untaggedAfterMs: config.gcUntaggedAfterDays === 0 ? undefined : config.gcUntaggedAfterDays * dayMs,
+    intervalMs: config.gcIntervalSeconds * 1_000,
+    onRemoved: () => registry.forgetCachedContent(),
+    chores: [
+      {
+        name: "uploads",
+        run: async () => {
+          await registry.expireUploads({ expiryMs: config.uploadExpiryHours * 3_600_000, limit: choreBatch });
+        },
+      },
+      {
+        name: "events",
+        run: async () => {
+          await database.transaction((tx) => pruneEvents(tx, eventCutoff(), choreBatch), { durable: false });
+        },
+      },
+      { name: "refresh-tokens", run: () => stores.identity.prune() },
+    ],
+  });
+}
+
+function readTls(config: Config): TlsFiles | undefined {
+  const { tlsCertificate, tlsKey } = config;
+  if (tlsCertificate === undefined || tlsKey === undefined) return undefined;
+  try {
+    return { certificate: readFileSync(tlsCertificate), key: readFileSync(tlsKey) };
+  } catch (cause) {
+    throw new AppError("REQUEST_INVALID", `the TLS files cannot be read: ${String(cause)}`, { cause });
+  }
+}
+
+function reloadTls(config: Config, server: HttpServer, log: Log): void {
+  try {
+    const files = readTls(config);
+    if (files === undefined) return;
+    server.replaceTls(files);
+    log.info({}, "TLS certificate read again");
+  } catch (error) {
+    log.error({ error }, "the new TLS certificate cannot be used; the old one stays");
+  }
+}

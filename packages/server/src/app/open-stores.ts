@@ -1,0 +1,66 @@
+import { createAccess } from "../access/create-access.ts";
+import type { Access } from "../access/access.ts";
+import { createVersionedCache } from "../access/versioned-cache.ts";
+import type { Config } from "../config/config.ts";
+import { createIdentity, type Identity } from "../identity/identity.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { BlobStore } from "../storage/blob-store/blob-store.ts";
+import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
+import type { Database } from "../storage/database/database.ts";
+import { openDatabase } from "../storage/database/open-database.ts";
+import type { FirstAdministrator } from "./announce.ts";
+
+/** What every command works with, the server included: the stores, and who is who. */
+export interface Stores {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly access: Access;
+  readonly identity: Identity;
+  ensureFirstAdministrator(): Promise<FirstAdministrator | undefined>;
+  close(): Promise<void>;
+}
+
+const accessCacheEntries = 100_000;
+
+/** Opens database and blob store and builds the areas that only need them, in rank order. */
+export async function openStores(config: Config, log: Log): Promise<Stores> {
+  const clock = systemClock;
+  const blobs = await openBlobStore(config.storageUrl, clock);
+  const database = await openDatabase({
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    acquireTimeoutMs: config.databaseAcquireTimeoutMs,
+    log,
+  });
+  const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
+  const { anonymousAccess, defaultNamespace } = config;
+  const access = createAccess({ database, cache, anonymousAccess, defaultNamespace });
+  const identity = createIdentity({
+    database,
+    access,
+    cache,
+    clock,
+    log,
+    defaultNamespace,
+    tokens: {
+      service: config.tokenService,
+      lifetimeMs: config.tokenLifetimeSeconds * 1_000,
+      keyRotationMs: config.signingKeyRotationDays * 86_400_000,
+    },
+  });
+  return {
+    database,
+    blobs,
+    clock,
+    access,
+    identity,
+    ensureFirstAdministrator: () =>
+      identity.ensureFirstAdministrator({ username: config.adminUsername, password: config.adminPassword }),
+    async close() {
+      await database.close();
+      await blobs.close();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { formatBasicChallenge, formatBearerChallenge } from "@entrepot/oci/challenge";
+import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
+import type { Access, RepositoryAction } from "../access/access.ts";
+import type { Actor } from "../access/actor.ts";
+import { AppError } from "../lib/app-error.ts";
+import { assertNever } from "../lib/assert-never.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+interface Target {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+}
+
+/** Checks an endpoint's permission before its handler runs. Throws `UNAUTHORIZED` (→ challenge) or `DENIED`. */
+export async function authorize(access: Access, actor: Actor, endpoint: Endpoint, target: Target): Promise<void> {
+  const { can } = endpoint;
+  switch (can.who) {
+    case "public":
+    case "identified":
+      return;
+    case "signed-in":
+      if (actor.kind === "anonymous") throw signIn();
+      return;
+    case "administrator":
+      if (actor.kind === "anonymous") throw signIn();
+      if (access.isAdministrator(actor)) return;
+      throw new AppError("DENIED", "only an administrator with an unlimited credential may do this");
+    case "repository": {
+      const repository = parseRepositoryName(target.params["name"] ?? "");
+      const decision = await access.decide(actor, can.action, repository);
+      if (decision === "allowed") return;
+      if (decision === "denied") {
+        // The same sentence whether there is such a repository or not.
+        throw new AppError("DENIED", `you may not ${verbs[can.action]} ${repository}, or it does not exist`);
+      }
+      if (decision === "unauthenticated") throw signIn();
+      throw new AppError("UNAUTHORIZED", `the token does not carry ${can.action} on ${repository}`, {
+        detail: [{ Type: "repository", Name: repository, Action: can.action }],
+      });
+    }
+    default:
+      assertNever(can);
+  }
+}
+
+const verbs: Readonly<Record<RepositoryAction, string>> = {
+  pull: "pull from",
+  push: "push to",
+  delete: "delete from",
+  admin: "administer",
+};
+
+function signIn(): AppError {
+  return new AppError("UNAUTHORIZED", "sign in: this needs a user name and password, or a token");
+}
+
+/** What a token for a request must carry (oci: GET and HEAD pull; POST, PUT and PATCH pull and push; DELETE delete). */
+function scopesOf(endpoint: Endpoint, target: Target): readonly Scope[] {
+  const extra = endpoint.extraScopes?.(target) ?? [];
+  const name = target.params["name"];
+  if (endpoint.can.who !== "repository" || name === undefined) return extra;
+  const { action } = endpoint.can;
+  const actions = action === "push" ? ["pull", "push"] : [action];
+  return mergeScopes([{ type: "repository", name, actions }, ...extra]);
+}
+
+/**
+ * The challenges of a 401, Bearer first: some clients read only one. `error` only when a token was presented: a client gives up when it
+ * gets one for a token it has just fetched.
+ */
+export function challengesFor(challenge: {
+  readonly endpoint: Endpoint | undefined;
+  readonly target: Target;
+  readonly origin: string;
+  readonly tokenService: string;
+  readonly presented: "nothing" | "password" | "bad-token" | "narrow-token";
+}): readonly string[] {
+  const scope = challenge.endpoint === undefined ? "" : formatScopes(scopesOf(challenge.endpoint, challenge.target));
+  return [
+    formatBearerChallenge({
+      realm: `${challenge.origin}/token`,
+      service: challenge.tokenService,
+      scope,
+      ...(challenge.presented === "bad-token" ? { error: "invalid_token" } : {}),
+      ...(challenge.presented === "narrow-token" ? { error: "insufficient_scope" } : {}),
+    }),
+    formatBasicChallenge("Entrepot"),
+  ];
+}

@@ -1,0 +1,57 @@
+import { type TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+import { AppError } from "../lib/app-error.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+export type BodyCheck = (bytes: Uint8Array, contentType: string | undefined) => unknown;
+
+const shownProblems = 3;
+
+/**
+ * Parses a JSON or form body and checks it against the endpoint's schema. `REQUEST_INVALID` with where and why. Form fields are strings; one
+ * that comes twice is refused.
+ */
+export function createBodyCheck(endpoint: Endpoint): BodyCheck | undefined {
+  if (endpoint.body === undefined) return undefined;
+  const schema: TSchema = endpoint.body;
+  const validator = Compile(schema);
+  return (bytes, contentType) => {
+    const type = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
+    const text = decode(bytes);
+    const value = type === "application/x-www-form-urlencoded" ? parseForm(text) : parseJson(text, type);
+    if (validator.Check(value)) return value;
+    const problems = validator
+      .Errors(value)
+      .slice(0, shownProblems)
+      .map((problem) => `${problem.instancePath || "the body"} ${problem.message}`);
+    throw new AppError("REQUEST_INVALID", `the request body is not of the documented form: ${problems.join("; ")}`);
+  };
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new AppError("REQUEST_INVALID", "the request body is not UTF-8", { cause });
+  }
+}
+
+function parseJson(text: string, type: string | undefined): unknown {
+  if (type !== "application/json") {
+    throw new AppError("REQUEST_INVALID", "send the body as application/json");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("REQUEST_INVALID", "the request body is not JSON", { cause });
+  }
+}
+
+function parseForm(text: string): unknown {
+  const fields: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (Object.hasOwn(fields, name)) throw new AppError("REQUEST_INVALID", `the form has ${JSON.stringify(name.slice(0, 40))} twice`);
+    Object.defineProperty(fields, name, { value, enumerable: true });
+  }
+  return fields;
+}

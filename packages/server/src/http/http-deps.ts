@@ -1,0 +1,39 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Registry as MetricsRegistry } from "prom-client";
+import type { Access } from "../access/access.ts";
+import type { Actor } from "../access/actor.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+export interface HttpDeps {
+  readonly endpoints: readonly Endpoint[];
+  /** Who makes a request. No credentials = anonymous; wrong ones = `UNAUTHORIZED`. */
+  readonly authenticate: (headers: IncomingHttpHeaders, remoteAddress: string) => Promise<Actor>;
+  readonly access: Access;
+  readonly tokenService: string;
+  readonly publicUrl: string | undefined;
+  readonly trustProxy: boolean;
+  readonly limits: HttpLimits;
+  /** PEM; undefined = plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+  readonly sendfile: "auto" | "off";
+  readonly log: Log;
+  readonly metrics: MetricsRegistry;
+  readonly clock: Clock;
+  readonly newRequestId: () => string;
+}
+
+export interface HttpLimits {
+  readonly maxConnections: number;
+  readonly maxRequestsInFlight: number;
+  /** For the headers, and for a body that is no blob. */
+  readonly requestTimeoutMs: number;
+  /** Between two bytes, either way. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface TlsFiles {
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}

@@ -1,0 +1,89 @@
+import { AppError } from "../lib/app-error.ts";
+import type { Endpoint, HttpMethod } from "./endpoint.ts";
+
+export type Match =
+  | { readonly kind: "found"; readonly endpoint: Endpoint; readonly params: Readonly<Record<string, string>> }
+  | { readonly kind: "wrong-method"; readonly allowed: readonly HttpMethod[] }
+  | { readonly kind: "unknown" };
+
+/** A path template, split where its repository name lies: `/v2/{name}/tags/list` = ["", "v2"] + name + ["tags", "list"]. */
+interface Template {
+  readonly endpoint: Endpoint;
+  readonly before: readonly string[];
+  readonly hasName: boolean;
+  readonly after: readonly string[];
+}
+
+/**
+ * Finds the endpoint for a path. Repository names contain slashes and may contain the very words that follow them ("blobs", "tags"), so the
+ * part after the name is matched from the end of the path: the last occurrence wins. Where two templates fit, the longer one is meant.
+ */
+export function createMatcher(endpoints: readonly Endpoint[]): (method: string, pathname: string) => Match {
+  const templates = endpoints.map(toTemplate).sort((left, right) => weight(right) - weight(left));
+  return (method, pathname) => {
+    const segments = pathname.split("/");
+    const allowed: HttpMethod[] = [];
+    for (const template of templates) {
+      if (!fits(template, segments)) continue;
+      if (template.endpoint.method !== method) {
+        allowed.push(template.endpoint.method);
+        continue;
+      }
+      return { kind: "found", endpoint: template.endpoint, params: paramsOf(template, segments) };
+    }
+    return allowed.length > 0 ? { kind: "wrong-method", allowed: [...new Set(allowed)] } : { kind: "unknown" };
+  };
+}
+
+function toTemplate(endpoint: Endpoint): Template {
+  const segments = endpoint.path.split("/");
+  const name = segments.indexOf("{name}");
+  return name < 0
+    ? { endpoint, before: segments, hasName: false, after: [] }
+    : { endpoint, before: segments.slice(0, name), hasName: true, after: segments.slice(name + 1) };
+}
+
+/** Literals before parameters, long before short. */
+function weight(template: Template): number {
+  const all = [...template.before, ...template.after];
+  return all.length * 100 + all.filter((segment) => !segment.startsWith("{")).length - (template.hasName ? 50 : 0);
+}
+
+function fits(template: Template, segments: readonly string[]): boolean {
+  const { before, after, hasName } = template;
+  const nameLength = segments.length - before.length - after.length;
+  if (hasName ? nameLength < 1 : nameLength !== 0) return false;
+  const offset = before.length + nameLength;
+  return (
+    after.every((pattern, index) => fitsSegment(pattern, segments[offset + index] ?? "")) &&
+    before.every((pattern, index) => fitsSegment(pattern, segments[index] ?? ""))
+  );
+}
+
+function fitsSegment(pattern: string, segment: string): boolean {
+  return pattern.startsWith("{") ? segment !== "" : pattern === segment;
+}
+
+function paramsOf(template: Template, segments: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = {};
+  const offset = segments.length - template.after.length;
+  if (template.hasName) params["name"] = decode(segments.slice(template.before.length, offset).join("/"));
+  for (const [index, pattern] of template.before.entries()) take(params, pattern, segments[index]);
+  for (const [index, pattern] of template.after.entries()) take(params, pattern, segments[offset + index]);
+  return params;
+}
+
+function take(params: Record<string, string>, pattern: string, segment: string | undefined): void {
+  if (pattern.startsWith("{")) params[pattern.slice(1, -1)] = decode(segment ?? "");
+}
+
+function decode(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new AppError("REQUEST_INVALID", "the address has a percent sign that is not followed by two hexadecimal digits", {
+      cause,
+    });
+  }
+}

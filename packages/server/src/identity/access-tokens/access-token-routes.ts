@@ -1,0 +1,82 @@
+import { formatScopes } from "@entrepot/oci/scope";
+import type { UserActor } from "../../access/actor.ts";
+import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import {
+  accessTokenList,
+  createdAccessToken,
+  type NewAccessToken,
+  newAccessToken,
+} from "../user-schema.ts";
+import type { AccessToken } from "./access-token-store.ts";
+import { createAccessToken, listOwnAccessTokens, revokeAccessToken } from "./manage-access-tokens.ts";
+
+const signedIn = { who: "signed-in" } as const;
+
+/** Everybody's own personal access tokens. */
+export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      id: "access-tokens.list",
+      method: "GET",
+      path: "/api/v1/me/access-tokens",
+      can: signedIn,
+      summary: "One's own access tokens, without their secrets.",
+      reply: accessTokenList,
+      handle: async (call) => {
+        const tokens = await listOwnAccessTokens(deps, ownerOf(call).userId);
+        return { status: 200, body: { kind: "json", value: { tokens: tokens.map(shape) } } };
+      },
+    }),
+    endpoint({
+      id: "access-tokens.create",
+      method: "POST",
+      path: "/api/v1/me/access-tokens",
+      can: signedIn,
+      summary: "Make an access token; the secret is in this reply and never again.",
+      body: newAccessToken,
+      reply: createdAccessToken,
+      handle: async (call, request) => {
+        const body = request.body as NewAccessToken; // as: checked against `body` before
+        const { token, secret } = await createAccessToken(deps, ownerOf(call).userId, body);
+        const value = { token: shape(token), secret };
+        return { status: 201, headers: { "cache-control": "no-store" }, body: { kind: "json", value } };
+      },
+    }),
+    endpoint({
+      id: "access-tokens.revoke",
+      method: "DELETE",
+      path: "/api/v1/me/access-tokens/{id}",
+      can: signedIn,
+      summary: "Revoke an access token and all that was got with it.",
+      handle: async (call, request) => {
+        const id = request.params["id"] ?? "";
+        if (!/^[0-9]{1,15}$/.test(id)) throw new AppError("NOT_FOUND", "there is no such token");
+        await revokeAccessToken(deps, ownerOf(call).userId, Number(id));
+        return { status: 204 };
+      },
+    }),
+  ];
+}
+
+/** Whoever holds a limited credential must not get an unlimited one with it. */
+function ownerOf(call: Call): UserActor {
+  const { actor } = call;
+  if (actor.kind !== "user") throw new AppError("UNAUTHORIZED", "sign in first");
+  if (actor.limits !== undefined || actor.credentialScopes !== undefined) {
+    throw new AppError("DENIED", "a limited token cannot manage tokens; use your password or an unlimited token");
+  }
+  return actor;
+}
+
+function shape(token: AccessToken) {
+  return {
+    id: token.id,
+    name: token.name,
+    scopes: token.scopes === undefined ? null : formatScopes(token.scopes),
+    createdAtMs: token.createdAtMs,
+    expiresAtMs: token.expiresAtMs ?? null,
+    lastUsedAtMs: token.lastUsedAtMs ?? null,
+  };
+}

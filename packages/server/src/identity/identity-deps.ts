@@ -1,0 +1,24 @@
+import type { Access } from "../access/access.ts";
+import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Database } from "../storage/database/database.ts";
+import type { PasswordHasher } from "./users/password-hash.ts";
+
+export interface IdentityDeps {
+  readonly database: Database;
+  readonly access: Access;
+  readonly cache: VersionedCache;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly passwords: PasswordHasher;
+  readonly defaultNamespace: string;
+  readonly tokens: TokenSettings;
+}
+
+export interface TokenSettings {
+  /** The audience of tokens and the service of challenges. */
+  readonly service: string;
+  readonly lifetimeMs: number;
+  readonly keyRotationMs: number;
+}

@@ -1,0 +1,75 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Access } from "../access/access.ts";
+import type { Actor } from "../access/actor.ts";
+import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { Endpoint } from "../http/endpoint.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Database } from "../storage/database/database.ts";
+import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
+import { grantEndpoints } from "./grants/grant-routes.ts";
+import type { IdentityDeps, TokenSettings } from "./identity-deps.ts";
+import { createAuthenticator } from "./sign-in/authenticate.ts";
+import { createSecretVerifier } from "./sign-in/verify-secret.ts";
+import { pruneRefreshTokens } from "./token-service/refresh-token-store.ts";
+import { createSigningKeys } from "./token-service/signing-keys.ts";
+import { tokenEndpoints } from "./token-service/token-routes.ts";
+import { createTokenVerifier } from "./token-service/verify-token.ts";
+import { changeUser, createUser, ensureFirstAdministrator } from "./users/manage-users.ts";
+import { createPasswordHasher } from "./users/password-hash.ts";
+import { userEndpoints } from "./users/user-routes.ts";
+import type { User } from "./users/user-store.ts";
+
+export interface IdentityOptions {
+  readonly database: Database;
+  readonly access: Access;
+  readonly cache: VersionedCache;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly defaultNamespace: string;
+  readonly tokens: TokenSettings;
+}
+
+/** The identity area as the composition root and the areas above see it. */
+export interface Identity {
+  readonly endpoints: readonly Endpoint[];
+  authenticate(headers: IncomingHttpHeaders, remoteAddress: string): Promise<Actor>;
+  ensureFirstAdministrator(first: {
+    readonly username: string;
+    readonly password: string | undefined;
+  }): Promise<{ readonly username: string; readonly generatedPassword: string | undefined } | undefined>;
+  createUser(user: { readonly username: string; readonly password: string; readonly isAdmin: boolean }): Promise<User>;
+  /** Sets a password, makes the user an administrator and enables them: the way back in for an operator. */
+  resetAdministrator(username: string, password: string): Promise<User>;
+  /** Drops refresh tokens that nobody has used for a long time; bounded, may be repeated. */
+  prune(): Promise<void>;
+}
+
+const unusedRefreshTokenMs = 90 * 86_400_000;
+
+export function createIdentity(options: IdentityOptions): Identity {
+  const deps: IdentityDeps = { ...options, passwords: createPasswordHasher() };
+  const keys = createSigningKeys(deps.database, deps.clock, {
+    rotationMs: deps.tokens.keyRotationMs,
+    tokenLifetimeMs: deps.tokens.lifetimeMs,
+  });
+  const secrets = createSecretVerifier(deps);
+  return {
+    endpoints: [
+      ...tokenEndpoints(deps, keys, secrets),
+      ...userEndpoints(deps),
+      ...accessTokenEndpoints(deps),
+      ...grantEndpoints(deps),
+    ],
+    authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets)),
+    ensureFirstAdministrator: (first) => ensureFirstAdministrator(deps, first),
+    createUser: (user) => createUser(deps, user),
+    resetAdministrator: (username, password) =>
+      changeUser(deps, username, { password, isAdmin: true, isDisabled: false }),
+    prune: () =>
+      deps.database.transaction(
+        (tx) => pruneRefreshTokens(tx, deps.clock.nowMs() - unusedRefreshTokenMs, 1_000),
+        { durable: false },
+      ),
+  };
+}

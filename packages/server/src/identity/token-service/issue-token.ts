@@ -1,0 +1,83 @@
+import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
+import { intersectActions, type Scope } from "@entrepot/oci/scope";
+import { SignJWT } from "jose";
+import { type RepositoryAction, repositoryActions } from "../../access/access.ts";
+import { type Actor, actorName } from "../../access/actor.ts";
+import { newSecret, newUuid } from "../../lib/ids.ts";
+import { hashSecret } from "../access-tokens/manage-access-tokens.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { insertRefreshToken } from "./refresh-token-store.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+import { issuer } from "./verify-token.ts";
+
+export interface IssuedToken {
+  readonly token: string;
+  /** What was granted: requested ∩ permitted. Resources without any action left are not in it. */
+  readonly scopes: readonly Scope[];
+  readonly expiresInSeconds: number;
+  readonly issuedAtMs: number;
+}
+
+export const refreshTokenPrefix = "entr_";
+
+/** Issues a bearer token for what was asked for as far as the actor may have it; with nothing left it is issued all the same. */
+export async function issueToken(
+  deps: IdentityDeps,
+  keys: SigningKeys,
+  actor: Actor,
+  requested: readonly Scope[],
+): Promise<IssuedToken> {
+  const granted = await Promise.all(requested.map((scope) => grant(deps, actor, scope)));
+  const scopes = granted.filter((scope) => scope.actions.length > 0);
+  const { kid, key } = await keys.current();
+  const issuedAtMs = deps.clock.nowMs();
+  const issuedAt = Math.floor(issuedAtMs / 1_000);
+  const expiresInSeconds = Math.floor(deps.tokens.lifetimeMs / 1_000);
+  const identity =
+    actor.kind === "anonymous"
+      ? {}
+      : { uid: actor.userId, ...(actor.accessTokenId === undefined ? {} : { pat: actor.accessTokenId }) };
+  const token = await new SignJWT({ access: scopes, ...identity })
+    .setProtectedHeader({ alg: "ES256", typ: "JWT", kid })
+    .setIssuer(issuer)
+    .setSubject(actor.kind === "anonymous" ? "" : actorName(actor))
+    .setAudience(deps.tokens.service)
+    .setIssuedAt(issuedAt)
+    .setNotBefore(issuedAt)
+    .setExpirationTime(issuedAt + expiresInSeconds)
+    .setJti(newUuid())
+    .sign(key);
+  return { token, scopes, expiresInSeconds, issuedAtMs };
+}
+
+async function grant(deps: IdentityDeps, actor: Actor, scope: Scope): Promise<Scope> {
+  // The catalog shows everybody what they may read, so there is nothing to refuse.
+  if (scope.type === "registry" && scope.name === "catalog") {
+    return { ...scope, actions: intersectActions(scope.actions, ["*"]) };
+  }
+  const repository = scope.type === "repository" ? tryParseRepositoryName(scope.name) : undefined;
+  if (repository === undefined) return { ...scope, actions: [] };
+  const asked = intersectActions(scope.actions, repositoryActions).filter(isRepositoryAction);
+  return { ...scope, actions: await deps.access.permittedActions(actor, asked, repository) };
+}
+
+function isRepositoryAction(action: string): action is RepositoryAction {
+  return repositoryActions.some((known) => known === action);
+}
+
+/** A refresh token for the actor: opaque, for this service only, revoked with the user and with the access token it was got with. */
+export async function issueRefreshToken(deps: IdentityDeps, actor: Actor, clientId: string): Promise<string | undefined> {
+  if (actor.kind === "anonymous") return undefined;
+  const secret = `${refreshTokenPrefix}${newSecret()}`;
+  await deps.database.transaction((tx) =>
+    insertRefreshToken(tx, {
+      userId: actor.userId,
+      accessTokenId: actor.accessTokenId,
+      service: deps.tokens.service,
+      clientId: clientId.slice(0, 200),
+      secretHash: hashSecret(secret),
+      nowMs: deps.clock.nowMs(),
+    }),
+  );
+  return secret;
+}

@@ -1,0 +1,138 @@
+import { formatScopes, mergeScopes, parseScopes } from "@entrepot/oci/scope";
+import { type Static, Type } from "typebox";
+import type { Actor } from "../../access/actor.ts";
+import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
+import { hashSecret } from "../access-tokens/manage-access-tokens.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
+import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
+import { findRefreshToken, touchRefreshToken } from "./refresh-token-store.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+
+const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
+
+/** Docker's OAuth2 token request. Unknown fields are taken: clients add their own. */
+const tokenForm = Type.Object({
+  grant_type: Type.String({ maxLength: 50 }),
+  service: text(255),
+  client_id: text(255),
+  access_type: text(50),
+  scope: text(50_000),
+  username: text(255),
+  password: text(4_096),
+  refresh_token: text(4_096),
+});
+type TokenForm = Static<typeof tokenForm>;
+
+const noStore = { "cache-control": "no-store" };
+
+/** Docker's token specification: by GET with Basic or nobody's credentials, and by OAuth2 POST; and the keys that verify the tokens. */
+export function tokenEndpoints(deps: IdentityDeps, keys: SigningKeys, secrets: SecretVerifier): readonly Endpoint[] {
+  const jwks = async () => ({ status: 200, body: { kind: "json", value: await keys.jwks() } } as const);
+
+  async function byGet(call: Call, request: Request): Promise<Reply> {
+    const { query } = request;
+    checkService(deps, query.get("service") ?? undefined);
+    checkAccount(call.actor, query.get("account"));
+    // A client may repeat `scope`, or put several into one.
+    const requested = mergeScopes(query.getAll("scope").flatMap(parseScopes));
+    const issued = await issueToken(deps, keys, call.actor, requested);
+    const wantsRefresh = query.get("offline_token") === "true";
+    const refresh = wantsRefresh ? await issueRefreshToken(deps, call.actor, query.get("client_id") ?? "") : undefined;
+    return reply({ token: issued.token, ...shape(issued), ...(refresh === undefined ? {} : { refresh_token: refresh }) });
+  }
+
+  async function byPost(call: Call, request: Request): Promise<Reply> {
+    const form = request.body as TokenForm; // as: checked against `body` before
+    checkService(deps, form.service);
+    const actor = await identify(form, request.remoteAddress);
+    const issued = await issueToken(deps, keys, actor, parseScopes(form.scope ?? ""));
+    const refresh =
+      form.grant_type === "refresh_token"
+        ? form.refresh_token
+        : form.access_type === "offline"
+          ? await issueRefreshToken(deps, actor, form.client_id ?? "")
+          : undefined;
+    call.log.debug({ actor: actor.username }, "token issued");
+    return reply({
+      ...shape(issued),
+      scope: formatScopes(issued.scopes),
+      ...(refresh === undefined ? {} : { refresh_token: refresh }),
+    });
+  }
+
+  async function identify(form: TokenForm, remoteAddress: string) {
+    switch (form.grant_type) {
+      case "password":
+        return secrets.verify(form.username ?? "", form.password ?? "", remoteAddress);
+      case "refresh_token":
+        return byRefreshToken(form.refresh_token ?? "", remoteAddress);
+      default:
+        throw new AppError("REQUEST_INVALID", "grant_type must be password or refresh_token");
+    }
+  }
+
+  async function byRefreshToken(secret: string, remoteAddress: string) {
+    // Clients without a user name send whatever secret they have here.
+    if (secret.startsWith("entp_")) return secrets.verifyAccessToken(secret, remoteAddress);
+    const found = await findRefreshToken(deps.database.read, hashSecret(secret));
+    const living = found && (await secrets.findLiving(found.userId, found.accessTokenId));
+    if (found === undefined || living === undefined || found.service !== deps.tokens.service) {
+      throw new AppError("UNAUTHORIZED", "the refresh token is unknown or was revoked; sign in again");
+    }
+    await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, deps.clock.nowMs()), { durable: false });
+    return actorOf(living.user, "refresh-token", living.accessToken);
+  }
+
+  return [
+    endpoint({
+      id: "token.get",
+      method: "GET",
+      path: "/token",
+      can: { who: "identified" },
+      summary: "A bearer token for the caller, as docker asks for it.",
+      handle: byGet,
+    }),
+    endpoint({
+      id: "token.post",
+      method: "POST",
+      path: "/token",
+      can: { who: "public" },
+      summary: "A bearer token by OAuth2: with a password, or with a refresh token.",
+      body: tokenForm,
+      handle: byPost,
+    }),
+    endpoint({
+      id: "token.keys",
+      method: "GET",
+      path: "/token/jwks",
+      can: { who: "public" },
+      summary: "Public keys that verify the tokens (JWKS).",
+      handle: jwks,
+    }),
+  ];
+}
+
+function checkService(deps: IdentityDeps, service: string | undefined): void {
+  if (service === undefined || service === "" || service === deps.tokens.service) return;
+  throw new AppError("REQUEST_INVALID", "the token service issues tokens for another service than the one asked for");
+}
+
+/** `account` only repeats the Basic user's name; asked for somebody else's it is a mistake. */
+function checkAccount(actor: Actor, account: string | null): void {
+  if (account === null || account === "" || actor.kind === "anonymous" || account === actor.username) return;
+  throw new AppError("UNAUTHORIZED", "the account asked for is not the one that signed in");
+}
+
+function shape(issued: IssuedToken) {
+  return {
+    access_token: issued.token,
+    expires_in: issued.expiresInSeconds,
+    issued_at: new Date(issued.issuedAtMs).toISOString(),
+  };
+}
+
+function reply(value: Readonly<Record<string, unknown>>): Reply {
+  return { status: 200, headers: noStore, body: { kind: "json", value } };
+}

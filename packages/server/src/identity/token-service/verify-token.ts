@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { mergeScopes, type Scope } from "@entrepot/oci/scope";
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import { LRUCache } from "lru-cache";
+import type { Actor } from "../../access/actor.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+
+/** What our tokens say, beyond the registered claims: whose they are, and what they carry. */
+export interface VerifiedToken {
+  readonly userId: number | undefined; // undefined = anonymous
+  readonly accessTokenId: number | undefined;
+  readonly scopes: readonly Scope[];
+  readonly expiresAtMs: number;
+}
+
+export interface TokenVerifier {
+  /** The actor of a bearer token of ours; `UNAUTHORIZED` with why not. */
+  verify(token: string): Promise<Actor>;
+}
+
+export const issuer = "entrepot";
+const clockToleranceSeconds = 30;
+
+/**
+ * Verifies signatures once: the outcome is kept by the token's hash until it expires. What is never kept is whether its user may still use it: that
+ * is asked for each request, of the access-versioned cache, so that revocation reaches tokens already issued.
+ */
+export function createTokenVerifier(deps: IdentityDeps, keys: SigningKeys, secrets: SecretVerifier): TokenVerifier {
+  const verified = new LRUCache<string, VerifiedToken & { readonly kid: string }>({ max: 20_000 });
+
+  async function check(token: string): Promise<VerifiedToken> {
+    const hash = createHash("sha256").update(token).digest("base64");
+    const kept = verified.get(hash);
+    if (kept !== undefined) {
+      if (kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs()) return kept;
+      verified.delete(hash);
+      throw refused("it has expired");
+    }
+    const { kid, payload } = await verifySignature(token);
+    const found = { ...read(payload), kid };
+    verified.set(hash, found);
+    return found;
+  }
+
+  async function verifySignature(token: string): Promise<{ kid: string; payload: JWTPayload }> {
+    try {
+      const { kid = "" } = decodeProtectedHeader(token);
+      const key = await keys.find(kid);
+      if (key === undefined) throw refused("its key is unknown; get a new one");
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ["ES256"],
+        typ: "JWT",
+        issuer,
+        audience: deps.tokens.service,
+        clockTolerance: clockToleranceSeconds,
+        currentDate: new Date(deps.clock.nowMs()),
+        requiredClaims: ["exp", "iat", "jti", "access"],
+      });
+      return { kid, payload };
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      if (error instanceof errors.JWTExpired) throw refused("it has expired");
+      if (error instanceof errors.JOSEError || error instanceof TypeError) throw refused("it is not one of ours");
+      throw error;
+    }
+  }
+
+  return {
+    async verify(token) {
+      const { userId, accessTokenId, scopes } = await check(token);
+      if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
+      const living = await secrets.findLiving(userId, accessTokenId);
+      if (living === undefined) throw refused("it was revoked");
+      return { ...actorOf(living.user, "bearer-token", living.accessToken), limits: scopes };
+    },
+  };
+}
+
+function read(payload: JWTPayload): VerifiedToken {
+  const { uid, pat, access, exp } = payload;
+  return {
+    userId: typeof uid === "number" ? uid : undefined,
+    accessTokenId: typeof pat === "number" ? pat : undefined,
+    scopes: Array.isArray(access) ? mergeScopes(access.flatMap(readScope)) : [],
+    expiresAtMs: (exp ?? 0) * 1_000,
+  };
+}
+
+function readScope(value: unknown): readonly Scope[] {
+  if (typeof value !== "object" || value === null) return [];
+  if (!("type" in value && "name" in value && "actions" in value)) return [];
+  const { type, name, actions } = value;
+  if (typeof type !== "string" || typeof name !== "string" || !Array.isArray(actions)) return [];
+  return [{ type, name, actions: actions.filter((action) => typeof action === "string") }];
+}
+
+function refused(problem: string): AppError {
+  return new AppError("UNAUTHORIZED", `the token cannot be used: ${problem}`);
+}

@@ -1,0 +1,102 @@
+import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
+import { parsePage } from "../../lib/page.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import {
+  meReply,
+  type NewUser,
+  newUser,
+  type UserPatch,
+  userList,
+  userPatch,
+  userReply,
+} from "../user-schema.ts";
+import { changeUser, createUser, getUser } from "./manage-users.ts";
+import { listUsers, type User } from "./user-store.ts";
+
+const limits = { defaultLimit: 100, maxLimit: 1_000 };
+const administrator = { who: "administrator" } as const;
+
+/** Management of users, for administrators; and who one is. */
+export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      id: "me.get",
+      method: "GET",
+      path: "/api/v1/me",
+      can: { who: "signed-in" },
+      summary: "Who the caller is.",
+      reply: meReply,
+      handle: async ({ actor }) => {
+        if (actor.kind !== "user") throw new AppError("UNAUTHORIZED", "sign in first");
+        const value = { username: actor.username, isAdmin: actor.isAdmin, credential: actor.credential };
+        return { status: 200, body: { kind: "json", value } };
+      },
+    }),
+    endpoint({
+      id: "users.list",
+      method: "GET",
+      path: "/api/v1/users",
+      can: administrator,
+      summary: "Users by name (`n`, `last`).",
+      reply: userList,
+      handle: async (_call, request) => {
+        const page = parsePage(request.query, limits);
+        const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
+        const users = rows.slice(0, page.limit);
+        const last = users.at(-1)?.username;
+        const hasMore = rows.length > page.limit && last !== undefined;
+        const next = hasMore ? `/api/v1/users?n=${page.limit}&last=${encodeURIComponent(last)}` : null;
+        return { status: 200, body: { kind: "json", value: { users: users.map(shape), next } } };
+      },
+    }),
+    endpoint({
+      id: "users.create",
+      method: "POST",
+      path: "/api/v1/users",
+      can: administrator,
+      summary: "Create a user, with a namespace of the same name.",
+      body: newUser,
+      reply: userReply,
+      handle: async (_call, request) => {
+        const { isAdmin = false, ...user } = request.body as NewUser; // as: checked against `body` before
+        return { status: 201, body: { kind: "json", value: shape(await createUser(deps, { ...user, isAdmin })) } };
+      },
+    }),
+    endpoint({
+      id: "users.get",
+      method: "GET",
+      path: "/api/v1/users/{username}",
+      can: administrator,
+      summary: "One user.",
+      reply: userReply,
+      handle: async (_call, request) => {
+        const user = await getUser(deps, request.params["username"] ?? "");
+        return { status: 200, body: { kind: "json", value: shape(user) } };
+      },
+    }),
+    endpoint({
+      id: "users.update",
+      method: "PATCH",
+      path: "/api/v1/users/{username}",
+      can: administrator,
+      summary: "Change a user's password or standing; disabling revokes everything they hold.",
+      body: userPatch,
+      reply: userReply,
+      handle: async (_call, request) => {
+        const change = request.body as UserPatch; // as: checked against `body` before
+        const user = await changeUser(deps, request.params["username"] ?? "", change);
+        return { status: 200, body: { kind: "json", value: shape(user) } };
+      },
+    }),
+  ];
+}
+
+function shape(user: User) {
+  return {
+    username: user.username,
+    isAdmin: user.isAdmin,
+    isDisabled: user.isDisabled,
+    createdAtMs: user.createdAtMs,
+  };
+}

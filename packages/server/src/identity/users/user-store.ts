@@ -1,0 +1,132 @@
+import type { Queryable, Tx } from "../../storage/database/database.ts";
+
+export interface User {
+  readonly id: number;
+  readonly username: string;
+  readonly isAdmin: boolean;
+  readonly isDisabled: boolean;
+  readonly createdAtMs: number;
+}
+
+export interface UserWithHash extends User {
+  readonly passwordHash: string | undefined;
+}
+
+const columns = ["id", "username", "is_admin", "is_disabled", "created_at_ms"] as const;
+
+export async function findUserByName(db: Queryable, username: string): Promise<UserWithHash | undefined> {
+  const row = await db
+    .selectFrom("users")
+    .select([...columns, "password_hash"])
+    .where("username", "=", username)
+    .executeTakeFirst();
+  return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+}
+
+export async function findUserById(db: Queryable, id: number): Promise<User | undefined> {
+  const row = await db.selectFrom("users").select(columns).where("id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toUser(row);
+}
+
+export async function hasAnyUser(db: Queryable): Promise<boolean> {
+  return (await db.selectFrom("users").select("id").limit(1).executeTakeFirst()) !== undefined;
+}
+
+/** Users by name in byte order after `last`. */
+export async function listUsers(
+  db: Queryable,
+  page: { readonly last: string | undefined; readonly limit: number },
+): Promise<readonly User[]> {
+  let query = db.selectFrom("users").select(columns).orderBy("username").limit(page.limit);
+  if (page.last !== undefined) query = query.where("username", ">", page.last);
+  return (await query.execute()).map(toUser);
+}
+
+/** Inserts a user; undefined when the name is taken. */
+export async function insertUser(
+  tx: Tx,
+  user: {
+    readonly username: string;
+    readonly passwordHash: string | undefined;
+    readonly isAdmin: boolean;
+    readonly nowMs: number;
+  },
+): Promise<number | undefined> {
+  const row = await tx
+    .insertInto("users")
+    .values({
+      username: user.username,
+      password_hash: user.passwordHash ?? null,
+      is_admin: user.isAdmin ? 1 : 0,
+      is_disabled: 0,
+      created_at_ms: user.nowMs,
+    })
+    .onConflict((conflict) => conflict.column("username").doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** Gives the user a namespace of their name; false when somebody else has it. */
+export async function insertUserNamespace(
+  tx: Tx,
+  namespace: { readonly name: string; readonly userId: number; readonly nowMs: number },
+): Promise<boolean> {
+  const row = await tx
+    .insertInto("namespaces")
+    .values({
+      name: namespace.name,
+      kind: "user",
+      owner_user_id: namespace.userId,
+      default_visibility: "private",
+      create_on_push: 1,
+      created_at_ms: namespace.nowMs,
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function updateUser(
+  tx: Tx,
+  id: number,
+  change: { readonly passwordHash?: string; readonly isAdmin?: boolean; readonly isDisabled?: boolean },
+): Promise<void> {
+  const values = {
+    ...(change.passwordHash === undefined ? {} : { password_hash: change.passwordHash }),
+    ...(change.isAdmin === undefined ? {} : { is_admin: change.isAdmin ? 1 : 0 }),
+    ...(change.isDisabled === undefined ? {} : { is_disabled: change.isDisabled ? 1 : 0 }),
+  };
+  if (Object.keys(values).length === 0) return;
+  await tx.updateTable("users").set(values).where("id", "=", id).execute();
+}
+
+/** Whether an administrator other than this user can still sign in. */
+export async function hasOtherAdministrator(tx: Tx, id: number): Promise<boolean> {
+  const row = await tx
+    .selectFrom("users")
+    .select("id")
+    .where("is_admin", "=", 1)
+    .where("is_disabled", "=", 0)
+    .where("id", "!=", id)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function toUser(row: {
+  readonly id: number;
+  readonly username: string;
+  readonly is_admin: number;
+  readonly is_disabled: number;
+  readonly created_at_ms: number;
+}): User {
+  return {
+    id: row.id,
+    username: row.username,
+    isAdmin: row.is_admin === 1,
+    isDisabled: row.is_disabled === 1,
+    createdAtMs: row.created_at_ms,
+  };
+}

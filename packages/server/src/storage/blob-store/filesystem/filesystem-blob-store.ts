@@ -1,0 +1,184 @@
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AppError } from "../../../lib/app-error.ts";
+import type { BlobReader, BlobStore, StoredObject, UploadId } from "../blob-store.ts";
+import { checkLocation, checkUploadId, locationOf } from "../names.ts";
+import { systemCode, translate } from "./file-error.ts";
+import { createFileWriter } from "./file-writer.ts";
+import { createFolderSync } from "./sync-folder.ts";
+
+const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+
+/**
+ * Blobs as files:
+ *
+ *   <root>/uploads/<upload id>                              bytes that are still coming
+ *   <root>/blobs/<algorithm>/<two hex>/<hex>.<upload id>    bytes of a blob; the location is what follows blobs/
+ *
+ * Durable order: append → fdatasync (`sync`) → rename → fsync of the folder (`commitUpload`) → row in SQL. Both folders lie on one
+ * file system, so that the rename is atomic and copies nothing.
+ */
+export async function openFilesystemBlobStore(root: string): Promise<BlobStore> {
+  const uploads = join(root, "uploads");
+  const blobs = join(root, "blobs");
+  const syncFolder = createFolderSync();
+  const knownFolders = new Set<string>();
+  const uploadPath = (id: UploadId) => join(uploads, checkUploadId(id));
+  const blobPath = (location: string) => join(blobs, location);
+
+  /** Makes a folder durably, once: the name of a new folder is only safe when its parent was flushed. */
+  async function ensureFolder(folder: string): Promise<void> {
+    if (knownFolders.has(folder)) return;
+    const parent = dirname(folder);
+    if (folder !== root && parent !== folder) await ensureFolder(parent);
+    await mkdir(folder, { mode: 0o700, recursive: folder === root });
+    await syncFolder(parent);
+    knownFolders.add(folder);
+  }
+
+  async function ensure(folder: string): Promise<void> {
+    try {
+      await ensureFolder(folder);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+      knownFolders.add(folder);
+      await ensure(folder);
+    }
+  }
+  for (const folder of [root, uploads, blobs, join(blobs, "sha256"), join(blobs, "sha512")]) await ensure(folder);
+
+  return {
+    async openUpload(id, offsetBytes) {
+      const flags = O_WRONLY | O_NOFOLLOW | (offsetBytes === 0 ? O_CREAT : 0);
+      try {
+        const handle = await open(uploadPath(id), flags, 0o600);
+        try {
+          const { size } = await handle.stat();
+          if (size < offsetBytes) {
+            throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} has ${size} bytes in storage, not ${offsetBytes}`);
+          }
+          if (size > offsetBytes) await handle.truncate(offsetBytes);
+          return createFileWriter(handle, offsetBytes);
+        } catch (error) {
+          await handle.close();
+          throw error;
+        }
+      } catch (error) {
+        throw translate(error, "BLOB_UPLOAD_UNKNOWN");
+      }
+    },
+    async openUploadForReading(id, sizeBytes) {
+      const reader = await openFile(uploadPath(id), "BLOB_UPLOAD_UNKNOWN");
+      if (reader.sizeBytes >= sizeBytes) return { ...reader, sizeBytes };
+      await reader.close();
+      throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} has ${reader.sizeBytes} bytes in storage, not ${sizeBytes}`);
+    },
+    async commitUpload(id, digest, sizeBytes) {
+      const location = locationOf(id, digest);
+      const target = blobPath(location);
+      try {
+        await ensure(dirname(target));
+        if (!(await isFile(target, sizeBytes))) {
+          if (!(await isFile(uploadPath(id), sizeBytes))) {
+            throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} does not have its ${sizeBytes} bytes in storage`);
+          }
+          await rename(uploadPath(id), target);
+        }
+        await syncFolder(dirname(target));
+      } catch (error) {
+        throw translate(error, "BLOB_UPLOAD_UNKNOWN");
+      }
+      return location;
+    },
+    async discardUpload(id, digest) {
+      await rm(uploadPath(id), { force: true });
+      if (digest !== undefined) await rm(blobPath(locationOf(id, digest)), { force: true });
+    },
+    openBlob: (location) => openFile(blobPath(checkLocation(location)), "BLOB_UNKNOWN"),
+    async deleteBlob(location) {
+      await rm(blobPath(checkLocation(location)), { force: true });
+    },
+    async *list() {
+      yield* listFiles(uploads, "upload", "");
+      for (const algorithm of ["sha256", "sha512"]) {
+        for await (const shard of await opendir(join(blobs, algorithm))) {
+          yield* listFiles(join(blobs, algorithm, shard.name), "blob", `${algorithm}/${shard.name}/`);
+        }
+      }
+    },
+    async probe() {
+      const path = join(uploads, `probe-${crypto.randomUUID()}`);
+      const bytes = Buffer.from("entrepot");
+      try {
+        const handle = await open(path, "wx+", 0o600);
+        try {
+          await handle.write(bytes, 0, bytes.byteLength, 0);
+          await handle.datasync();
+          const back = Buffer.alloc(bytes.byteLength);
+          await handle.read(back, 0, back.byteLength, 0);
+          if (!back.equals(bytes)) throw new Error("the disk gave back other bytes than were written");
+        } finally {
+          await handle.close();
+        }
+      } catch (error) {
+        throw translate(error, "BLOB_UNKNOWN");
+      } finally {
+        await rm(path, { force: true });
+      }
+    },
+    close: async () => {},
+  };
+}
+
+async function openFile(path: string, missing: "BLOB_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN"): Promise<BlobReader> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, O_RDONLY | O_NOFOLLOW);
+    const file = handle;
+    const { size } = await file.stat();
+    return {
+      sizeBytes: size,
+      fileDescriptor: file.fd,
+      async read(buffer, position) {
+        let filled = 0;
+        while (filled < buffer.byteLength) {
+          const { bytesRead } = await file.read(buffer, filled, buffer.byteLength - filled, position + filled);
+          if (bytesRead === 0) break;
+          filled += bytesRead;
+        }
+        return filled;
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await handle?.close();
+    throw translate(error, missing);
+  }
+}
+
+async function isFile(path: string, sizeBytes: number): Promise<boolean> {
+  try {
+    const { size } = await stat(path);
+    return size === sizeBytes;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+async function* listFiles(
+  folder: string,
+  kind: StoredObject["kind"],
+  prefix: string,
+): AsyncGenerator<StoredObject> {
+  for await (const entry of await opendir(folder)) {
+    try {
+      const { size, mtimeMs } = await stat(join(folder, entry.name));
+      yield { kind, name: `${prefix}${entry.name}`, sizeBytes: size, modifiedAtMs: mtimeMs };
+    } catch (error) {
+      // It went while the folder was read.
+      if (systemCode(error) !== "ENOENT") throw error;
+    }
+  }
+}

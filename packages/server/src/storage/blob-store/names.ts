@@ -1,0 +1,24 @@
+import { type Digest, digestAlgorithm, digestHex } from "@entrepot/oci/digest";
+import type { BlobLocation, UploadId } from "./blob-store.ts";
+
+/** Throws for an id that a driver must not turn into a path. Ids come from `newUploadId`; this is the second lock on the door. */
+export function checkUploadId(id: UploadId): UploadId {
+  if (/^[a-z0-9-]{1,64}$/.test(id)) return id;
+  throw new Error("an upload id has 1 to 64 lower-case letters, digits and hyphens");
+}
+
+/**
+ * Where a driver puts a blob: `sha256/ab/abcdef….<upload id>`. A person sees the digest; the upload's id makes it unique, so that a deletion that
+ * comes late can never hit content that was pushed again.
+ */
+export function locationOf(id: UploadId, digest: Digest): BlobLocation {
+  const hex = digestHex(digest);
+  // as: this is the grammar of a location
+  return `${digestAlgorithm(digest)}/${hex.slice(0, 2)}/${hex}.${checkUploadId(id)}` as BlobLocation;
+}
+
+/** Throws for a location that no driver has written. */
+export function checkLocation(location: BlobLocation): BlobLocation {
+  if (/^sha(?:256|512)\/[a-f0-9]{2}\/[a-f0-9]{64,128}\.[a-z0-9-]{1,64}$/.test(location)) return location;
+  throw new Error("that is no location of a blob");
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sql } from "kysely";
+import type { Database } from "./database.ts";
+import type { Tables } from "./tables.ts";
+import { eachDatabase } from "./testing/each-database.ts";
+
+type ColumnKind = "id" | "integer" | "integer?" | "text" | "text?" | "bytes";
+
+/** The compiler checks that no table and no column of tables.ts is missing here; the test, that the databases have just these. */
+const expected: { readonly [T in keyof Tables]: { readonly [C in keyof Tables[T]]: ColumnKind } } = {
+  namespaces: {
+    id: "id",
+    name: "text",
+    kind: "text",
+    owner_user_id: "integer?",
+    default_visibility: "text",
+    create_on_push: "integer",
+    created_at_ms: "integer",
+  },
+  users: {
+    id: "id",
+    username: "text",
+    password_hash: "text?",
+    is_admin: "integer",
+    is_disabled: "integer",
+    created_at_ms: "integer",
+  },
+  access_tokens: {
+    id: "id",
+    user_id: "integer",
+    name: "text",
+    secret_hash: "text",
+    scopes: "text?",
+    created_at_ms: "integer",
+    expires_at_ms: "integer?",
+    last_used_at_ms: "integer?",
+  },
+  refresh_tokens: {
+    id: "id",
+    user_id: "integer",
+    access_token_id: "integer?",
+    service: "text",
+    client_id: "text",
+    secret_hash: "text",
+    created_at_ms: "integer",
+    last_used_at_ms: "integer?",
+  },
+  signing_keys: {
+    kid: "text",
+    private_jwk: "text",
+    public_jwk: "text",
+    created_at_ms: "integer",
+    retires_at_ms: "integer",
+    expires_at_ms: "integer",
+  },
+  grants: { id: "id", user_id: "integer", repository_id: "integer", role: "text", created_at_ms: "integer" },
+  repositories: {
+    id: "id",
+    name: "text",
+    namespace_id: "integer",
+    visibility: "text",
+    created_at_ms: "integer",
+  },
+  blobs: {
+    id: "id",
+    digest: "text",
+    size_bytes: "integer",
+    location: "text",
+    created_at_ms: "integer",
+    unreferenced_since_ms: "integer?",
+  },
+  repository_blobs: {
+    repository_id: "integer",
+    digest: "text",
+    blob_id: "integer",
+    unreferenced_since_ms: "integer?",
+  },
+  manifests: {
+    id: "id",
+    repository_id: "integer",
+    digest: "text",
+    media_type: "text",
+    artifact_type: "text?",
+    subject_digest: "text?",
+    size_bytes: "integer",
+    body: "bytes",
+    annotations: "text",
+    created_at_ms: "integer",
+    unreferenced_since_ms: "integer?",
+    orphaned: "integer",
+  },
+  manifest_references: { manifest_id: "integer", repository_id: "integer", digest: "text", kind: "text" },
+  tags: { repository_id: "integer", name: "text", manifest_id: "integer", updated_at_ms: "integer" },
+  tag_history: {
+    id: "id",
+    repository_id: "integer",
+    tag: "text",
+    digest_before: "text?",
+    digest_after: "text?",
+    actor: "text",
+    at_ms: "integer",
+  },
+  uploads: {
+    id: "text",
+    repository_id: "integer",
+    algorithm: "text",
+    offset_bytes: "integer",
+    digest_so_far: "text",
+    committing_digest: "text?",
+    claimed_by: "text?",
+    claimed_until_ms: "integer",
+    created_at_ms: "integer",
+    updated_at_ms: "integer",
+  },
+  blob_deletions: { location: "text", digest: "text", size_bytes: "integer", not_before_ms: "integer" },
+  events: { id: "id", at_ms: "integer", kind: "text", repository: "text?", actor: "text", payload: "text" },
+  leases: { name: "text", holder: "text", expires_at_ms: "integer" },
+  counters: { name: "text", value: "integer" },
+};
+
+eachDatabase((open) => {
+  test("makes exactly the tables and columns that tables.ts describes", async (t) => {
+    const database = await open(t, { url: await open.url(t, "empty") });
+    assert.deepEqual(await columnsOf(database), expected);
+  });
+});
+
+async function columnsOf(database: Database): Promise<Record<string, Record<string, string>>> {
+  const query =
+    database.engine === "sqlite"
+      ? sql<Column>`select t.name as "table", c.name as "column", lower(c.type) as "type", c."notnull" as required,
+            t.sql like '%' || c.name || ' integer primary key autoincrement%' as id
+          from sqlite_schema t, pragma_table_info(t.name) c
+          where t.type = 'table' and t.name not like 'sqlite%' and t.name not like 'kysely%'`
+      : sql<Column>`select table_name as "table", column_name as "column", data_type as "type",
+            is_nullable = 'NO' as required, is_identity = 'YES' as id
+          from information_schema.columns where table_schema = 'public' and table_name not like 'kysely%'`;
+  const tables: Record<string, Record<string, string>> = {};
+  for (const column of (await query.execute(database.read)).rows) {
+    const table = (tables[column.table] ??= {});
+    table[column.column] = kindOf(column);
+  }
+  return tables;
+}
+
+interface Column {
+  readonly table: string;
+  readonly column: string;
+  readonly type: string;
+  readonly required: number;
+  readonly id: number;
+}
+
+function kindOf(column: Column): string {
+  if (column.id === 1) return "id";
+  const type = { integer: "integer", bigint: "integer", text: "text", blob: "bytes", bytea: "bytes" }[
+    column.type
+  ];
+  return `${type}${column.required === 1 ? "" : "?"}`;
+}

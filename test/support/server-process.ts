@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+/** One server process of this checkout, run as `npm start` runs it. */
+export interface ServerProcess {
+  readonly origin: string;
+  readonly pid: number;
+  /** Everything it has printed so far, both streams. */
+  output(): string;
+  /** Ends it and waits until it is gone; SIGKILL is a crash, SIGTERM a drain. */
+  stop(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  readonly port: number;
+  /** ENTREPOT_… settings beyond port, data folder and administrator. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export const administrator = { username: "admin", password: "correct-horse-battery" } as const;
+
+const repository = resolve(import.meta.dirname, "../..");
+const startLimitMs = 30_000;
+
+/** Starts a server and resolves when it answers; throws with its output when it does not. */
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const child = spawn(process.execPath, ["--conditions=source", "packages/server/src/main.ts"], {
+    cwd: repository,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      PATH: process.env["PATH"],
+      ENTREPOT_HOST: "127.0.0.1",
+      ENTREPOT_PORT: String(options.port),
+      ENTREPOT_DATA_DIR: options.dataDir,
+      ENTREPOT_ADMIN_USERNAME: administrator.username,
+      ENTREPOT_ADMIN_PASSWORD: administrator.password,
+      ENTREPOT_LOG_LEVEL: "warn",
+      ...options.settings,
+    },
+  });
+  const printed: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      printed.push(text);
+      if (printed.length > 2_000) printed.shift();
+    });
+  }
+  const output = () => printed.join("");
+  const origin = `http://127.0.0.1:${options.port}`;
+  await untilReady(child, origin, output);
+  return {
+    origin,
+    pid: child.pid ?? 0,
+    output,
+    async stop(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill(signal);
+      await gone;
+    },
+  };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+async function untilReady(child: ChildProcess, origin: string, output: () => string): Promise<void> {
+  const deadline = performance.now() + startLimitMs;
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null || child.signalCode !== null) break;
+    try {
+      const response = await fetch(`${origin}/health/instance`, { signal: AbortSignal.timeout(2_000) });
+      await response.body?.cancel();
+      if (response.ok) return;
+    } catch {
+      // Not listening yet.
+    }
+    await wait(15);
+  }
+  child.kill("SIGKILL");
+  throw new Error(`the server did not become ready; it printed:\n${output()}`);
+}
