@@ -1,5 +1,6 @@
-import { type Digest, parseDigest } from "./digest.ts";
+import { type Digest, digestProblem, parseDigest } from "./digest.ts";
 import { isObject, readAnnotations } from "./json-object.ts";
+import { isMediaTypeText } from "./media-types.ts";
 import { OciError, quoted } from "./oci-error.ts";
 
 export interface Platform {
@@ -23,21 +24,26 @@ export interface Descriptor {
   readonly data?: string;
 }
 
-/** Parses one descriptor; `where` tells an error message which: "layer 3". `MANIFEST_INVALID`, `DIGEST_INVALID`. */
+/**
+ * Parses one descriptor of a manifest; `where` tells an error message which: "layer 3". Unknown fields are passed over, optional ones that are
+ * null count as absent, as Go writes them. `DIGEST_INVALID` for its digest, `MANIFEST_INVALID` for everything else.
+ */
 export function parseDescriptor(value: unknown, where: string): Descriptor {
   if (!isObject(value)) throw invalid(where, "it must be an object");
   const { mediaType, size, digest } = value;
   if (typeof mediaType !== "string" || mediaType === "") throw invalid(where, "it needs a mediaType");
+  if (!isMediaTypeText(mediaType))
+    throw invalid(where, `its mediaType ${quoted(mediaType)} is no media type`);
   if (typeof digest !== "string") throw invalid(where, "it needs a digest");
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     throw invalid(where, "its size must be a whole number, 0 or more");
   }
   return {
     mediaType,
-    digest: parseDigest(digest),
+    digest: readDigest(digest, where),
     size,
     ...optional("annotations", value["annotations"], (annotations) => readAnnotations(annotations, where)),
-    ...optional("artifactType", value["artifactType"], (type) => readText(type, "artifactType", where)),
+    ...optional("artifactType", value["artifactType"], (type) => readArtifactType(type, where)),
     ...optional("platform", value["platform"], (platform) => readPlatform(platform, where)),
     ...optional("urls", value["urls"], (urls) => readUrls(urls, where)),
     ...optional("data", value["data"], (data) => readData(data, size, where)),
@@ -58,6 +64,21 @@ function readText(value: unknown, field: string, where: string): string {
   return value;
 }
 
+function readDigest(text: string, where: string): Digest {
+  const problem = digestProblem(text);
+  if (problem === undefined) return parseDigest(text);
+  throw new OciError("DIGEST_INVALID", `the digest ${quoted(text)} of the ${where} is not valid: ${problem}`);
+}
+
+/** Empty counts as absent with every client, so it is let through. */
+function readArtifactType(value: unknown, where: string): string {
+  const text = readText(value, "artifactType", where);
+  if (text !== "" && !isMediaTypeText(text)) {
+    throw invalid(where, `its artifactType ${quoted(text)} is no media type`);
+  }
+  return text;
+}
+
 function readPlatform(value: unknown, where: string): Platform {
   if (!isObject(value)) throw invalid(where, "its platform must be an object");
   const { architecture, os, variant } = value;
@@ -75,7 +96,7 @@ function readUrls(value: unknown, where: string): readonly string[] {
   return value;
 }
 
-/** image-spec: the decoded data must be the content itself, so at least its length must be the size. */
+/** image-spec, "Embedded Content": the decoded data must be the content itself, so at least its length must be the size. */
 function readData(value: unknown, size: number, where: string): string {
   const text = readText(value, "data", where);
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {

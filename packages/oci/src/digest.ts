@@ -12,14 +12,14 @@ const lowerHex = /^[a-f0-9]*$/;
 
 /** Parses a digest. `DIGEST_INVALID` with what is wrong: no colon, an unknown algorithm, wrong length, other characters. */
 export function parseDigest(text: string): Digest {
-  const problem = problemOf(text);
+  const problem = digestProblem(text);
   if (problem !== undefined) throw new OciError("DIGEST_INVALID", `${quoted(text)} is no digest: ${problem}`);
-  return text as Digest; // as: problemOf found nothing
+  return text as Digest; // as: digestProblem found nothing
 }
 
 /** The digest, or undefined when the text is none. */
 export function tryParseDigest(text: string): Digest | undefined {
-  return problemOf(text) === undefined ? (text as Digest) : undefined; // as: problemOf found nothing
+  return digestProblem(text) === undefined ? (text as Digest) : undefined; // as: digestProblem found nothing
 }
 
 /** `DIGEST_INVALID` when it names no supported algorithm. */
@@ -32,6 +32,7 @@ export function parseDigestAlgorithm(text: string): DigestAlgorithm {
   );
 }
 
+/** The part before the colon. */
 export function digestAlgorithm(digest: Digest): DigestAlgorithm {
   return digest.startsWith("sha512:") ? "sha512" : "sha256";
 }
@@ -46,7 +47,8 @@ export function makeDigest(algorithm: DigestAlgorithm, hex: string): Digest {
   return parseDigest(`${algorithm}:${hex}`);
 }
 
-function problemOf(text: string): string | undefined {
+/** What is wrong with a text as a digest, as the end of a sentence; undefined when it is one. */
+export function digestProblem(text: string): string | undefined {
   const colon = text.indexOf(":");
   if (colon < 0) return "it must be algorithm:hex, such as sha256:…";
   const algorithm = digestAlgorithms.find((known) => known === text.slice(0, colon));

@@ -21,7 +21,7 @@ export function isNestedDeeper(text: string, limit: number): boolean {
   let depth = 0;
   let inString = false;
   for (let index = 0; index < text.length; index++) {
-    const character = text[index];
+    const character = text.charAt(index);
     if (inString) {
       if (character === "\\") index++;
       else if (character === '"') inString = false;

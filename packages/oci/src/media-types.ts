@@ -18,23 +18,38 @@ export const mediaTypes = {
   dockerSchema1Signed: "application/vnd.docker.distribution.manifest.v1+prettyjws",
 } as const;
 
-export function isIndexMediaType(mediaType: string): boolean {
-  return mediaType === mediaTypes.imageIndex || mediaType === mediaTypes.dockerManifestList;
+// RFC 6838, 4.2: media types have no case. A client that spells one in capitals must not slip past the rules of its type.
+function isOneOf(mediaType: string, ...known: readonly string[]): boolean {
+  return known.includes(mediaType.toLowerCase());
 }
 
+/** OCI image index or Docker manifest list, in any case; no parameters. */
+export function isIndexMediaType(mediaType: string): boolean {
+  return isOneOf(mediaType, mediaTypes.imageIndex, mediaTypes.dockerManifestList);
+}
+
+/** OCI image manifest or Docker schema 2, in any case; no parameters. */
 export function isImageManifestMediaType(mediaType: string): boolean {
-  return mediaType === mediaTypes.imageManifest || mediaType === mediaTypes.dockerManifest;
+  return isOneOf(mediaType, mediaTypes.imageManifest, mediaTypes.dockerManifest);
 }
 
 /** Layers that clients never push: nondistributable ones of OCI, foreign ones of docker. */
 export function isNondistributableMediaType(mediaType: string): boolean {
   return (
-    mediaType.startsWith("application/vnd.oci.image.layer.nondistributable.") ||
-    mediaType === mediaTypes.dockerForeignLayer
+    mediaType.toLowerCase().startsWith("application/vnd.oci.image.layer.nondistributable.") ||
+    isOneOf(mediaType, mediaTypes.dockerForeignLayer)
   );
 }
 
 /** Docker's first manifest format, which nothing in use writes any more. */
 export function isSchema1MediaType(mediaType: string): boolean {
-  return mediaType === mediaTypes.dockerSchema1 || mediaType === mediaTypes.dockerSchema1Signed;
+  return isOneOf(mediaType, mediaTypes.dockerSchema1, mediaTypes.dockerSchema1Signed);
+}
+
+/**
+ * Whether a text may stand where a manifest has a media type: 1 to 255 characters (RFC 6838, 4.2: 127 for each half), none of them a control
+ * character, which a database or a header could not hold. The grammar is not enforced further: artifacts exist that do not keep it.
+ */
+export function isMediaTypeText(text: string): boolean {
+  return text !== "" && text.length <= 255 && !/\p{Cc}/u.test(text);
 }
