@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { failure } from "./case-problem.ts";
-import { parseChallenge } from "./challenge.ts";
 import type { Challenge } from "./challenge.ts";
-import { headerValue } from "./http-exchange.ts";
+import { parseChallenge } from "./challenge.ts";
 import type { HttpReply, HttpRequest } from "./http-exchange.ts";
+import { headerValue } from "./http-exchange.ts";
 import { parseJson, propertyOf } from "./json-value.ts";
 
 export const accessModes = ["anonymous", "basic", "bearer"] as const;

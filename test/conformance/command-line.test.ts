@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { blobSabotages } from "./sabotages/blob-sabotages.ts";
-import { startReferenceRegistry } from "./reference-registry/reference-registry.ts";
 import type { ReferenceRegistryOptions } from "./reference-registry/reference-registry.ts";
+import { startReferenceRegistry } from "./reference-registry/reference-registry.ts";
+import { blobSabotages } from "./sabotages/blob-sabotages.ts";
 
 describe("the command", () => {
   it("prints a table and exits with 0 when everything passes", async () => {

@@ -1,7 +1,7 @@
 import type { AccessMode } from "./access.ts";
 import type { ProfileName } from "./profile.ts";
-import { casesOf, countOutcomes, highestStatus } from "./results.ts";
 import type { CaseResult, Category, ResultGroup, Status, StatusCounts } from "./results.ts";
+import { casesOf, countOutcomes, highestStatus } from "./results.ts";
 
 /** The results of everything under one top-level name: `ping`, `sha256 blobs`, `image`, … */
 export interface GroupReport {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
-import { accessModes } from "./access.ts";
 import type { AccessMode } from "./access.ts";
+import { accessModes } from "./access.ts";
 import { fullMarksProblems } from "./full-marks.ts";
 import { profileNames } from "./profile.ts";
-import { startReferenceRegistry } from "./reference-registry/reference-registry.ts";
 import type { ReferenceRegistry, Sabotage } from "./reference-registry/reference-registry.ts";
-import { requestHeader } from "./reference-registry/registry-message.ts";
+import { startReferenceRegistry } from "./reference-registry/reference-registry.ts";
 import type { RegistryReply } from "./reference-registry/registry-message.ts";
+import { requestHeader } from "./reference-registry/registry-message.ts";
 import { runConformance } from "./run-conformance.ts";
 import { withHeaders } from "./sabotages/sabotage-case.ts";
 

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
-import { casesWithStatus } from "./conformance-report.ts";
 import type { ConformanceReport, GroupReport } from "./conformance-report.ts";
+import { casesWithStatus } from "./conformance-report.ts";
 import type { HeaderLine } from "./http-exchange.ts";
 import type { Exchange } from "./registry-client.ts";
-import { categories, statuses } from "./results.ts";
 import type { CaseResult } from "./results.ts";
+import { categories, statuses } from "./results.ts";
 
 const bodyPreviewBytes = 400;
 

@@ -1,7 +1,7 @@
 import type { ConformanceReport } from "./conformance-report.ts";
 import type { ProfileName } from "./profile.ts";
-import { categories } from "./results.ts";
 import type { Category } from "./results.ts";
+import { categories } from "./results.ts";
 
 /** What a run against a registry without any fault adds up to. */
 export interface FullMarks {

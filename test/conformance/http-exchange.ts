@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { failure } from "./case-problem.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CaseProblem, failure, unsupported } from "./case-problem.ts";
-import { casesOf, countOutcomes, highestStatus, ResultGroup } from "./results.ts";
 import type { Step } from "./results.ts";
+import { casesOf, countOutcomes, highestStatus, ResultGroup } from "./results.ts";
 
 const pass: Step = async () => {};
 const fail: Step = async () => {

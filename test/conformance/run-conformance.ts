@@ -9,16 +9,16 @@ import {
 } from "./cases/other-groups.ts";
 import { main } from "./command-line.ts";
 import type { ConformanceOptions } from "./conformance-options.ts";
-import { createReport } from "./conformance-report.ts";
 import type { ConformanceReport } from "./conformance-report.ts";
+import { createReport } from "./conformance-report.ts";
 import { digestAlgorithms } from "./content-digest.ts";
 import { buildDataSets } from "./data-sets/build-data-sets.ts";
 import { createHttpSender } from "./http-exchange.ts";
 import { getProfile } from "./profile.ts";
 import { createRegistryClient } from "./registry-client.ts";
 import { ResultGroup } from "./results.ts";
-import { PushMemory } from "./run-context.ts";
 import type { RunContext } from "./run-context.ts";
+import { PushMemory } from "./run-context.ts";
 
 /**
  * Runs the suite against a registry and resolves with what was found; failures of the registry are in the report, never

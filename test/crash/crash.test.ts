@@ -10,8 +10,8 @@ import {
   digestOf,
   manifestOf,
   openSession,
-  randomContent,
   type RegistrySession,
+  randomContent,
 } from "../support/registry-session.ts";
 import { administrator, freePort, type ServerProcess, startServer } from "../support/server-process.ts";
 
@@ -39,7 +39,9 @@ test(`after each of ${kills} kills during pushes everything acknowledged is ther
   for (let kill = 0; kill < kills; kill++) {
     const session = openSession(server.origin, administrator);
     const dying = new AbortController();
-    const work = Array.from({ length: pushers }, (_, pusher) => pushUntil(dying.signal, session, ledger, pusher));
+    const work = Array.from({ length: pushers }, (_, pusher) =>
+      pushUntil(dying.signal, session, ledger, pusher),
+    );
     await wait(20 + Math.random() * 250);
     await server.stop("SIGKILL");
     dying.abort();
@@ -65,7 +67,10 @@ async function pushUntil(
   const ways = ["post", "put", "patch"] as const;
   for (let round = 0; !signal.aborted; round++) {
     try {
-      const contents = [randomContent(200), randomContent(Math.floor(Math.random() ** 3 * 2_000_000))] as const;
+      const contents = [
+        randomContent(200),
+        randomContent(Math.floor(Math.random() ** 3 * 2_000_000)),
+      ] as const;
       for (const [index, content] of contents.entries()) {
         ledger.unanswered.set(content.digest, { repository, content });
         const way = ways[(round + index + pusher) % 3] ?? "post";
@@ -75,7 +80,10 @@ async function pushUntil(
       }
       const manifest = manifestOf(contents[0], [contents[1]], `${pusher} ${round}`);
       const tag = `t${round % 3}`;
-      const seen = ledger.tags.get(`${repository}:${tag}`) ?? { acknowledged: undefined, possible: new Set() };
+      const seen = ledger.tags.get(`${repository}:${tag}`) ?? {
+        acknowledged: undefined,
+        possible: new Set(),
+      };
       ledger.tags.set(`${repository}:${tag}`, seen);
       seen.possible.add(manifest.digest);
       const status = await session.pushManifest(repository, tag, manifest);
@@ -95,7 +103,11 @@ async function verify(session: RegistrySession, ledger: Ledger, sample: number):
   for (const [digest, { repository, content }] of [...ledger.blobs].slice(-sample)) {
     const response = await session.request("GET", `/v2/${repository}/blobs/${digest}`);
     const bytes = new Uint8Array(await response.arrayBuffer());
-    assert.equal(response.status, 200, `the acknowledged blob ${digest} of ${content.bytes.byteLength} bytes is there`);
+    assert.equal(
+      response.status,
+      200,
+      `the acknowledged blob ${digest} of ${content.bytes.byteLength} bytes is there`,
+    );
     assert.equal(digestOf(bytes), digest, "a digest never serves other bytes");
   }
   for (const [digest, { repository, manifest }] of [...ledger.manifests].slice(-sample)) {
@@ -114,7 +126,10 @@ async function verify(session: RegistrySession, ledger: Ledger, sample: number):
     const response = await session.request("HEAD", `/v2/${repository}/manifests/${reference}`);
     const digest = response.headers.get("docker-content-digest");
     if (tag.acknowledged === undefined && response.status === 404) continue;
-    assert.ok(digest !== null && tag.possible.has(digest), `${name} shows ${digest}, which nobody pushed last`);
+    assert.ok(
+      digest !== null && tag.possible.has(digest),
+      `${name} shows ${digest}, which nobody pushed last`,
+    );
     tag.acknowledged = digest;
   }
 }
@@ -122,7 +137,11 @@ async function verify(session: RegistrySession, ledger: Ledger, sample: number):
 /** Every file belongs to a row, and every row has its file: nothing that a crash left is forgotten. */
 async function assertNoStrays(dataDir: string): Promise<void> {
   const database = new DatabaseSync(join(dataDir, "entrepot.db"), { readOnly: true });
-  const column = (sql: string) => database.prepare(sql).all().map((row) => String(Object.values(row)[0]));
+  const column = (sql: string) =>
+    database
+      .prepare(sql)
+      .all()
+      .map((row) => String(Object.values(row)[0]));
   const blobs = column("select location from blobs");
   const doomed = column("select location from blob_deletions");
   const uploads = new Set(column("select id from uploads"));
@@ -133,11 +152,19 @@ async function assertNoStrays(dataDir: string): Promise<void> {
     .map((entry) => join(entry.parentPath, entry.name).slice(storage.length + 1));
   const known = (file: string) => {
     const name = file.replace(/^blobs\//, "");
-    if ([...blobs, ...doomed].some((location) => file.endsWith(location) || location.endsWith(name))) return true;
+    if ([...blobs, ...doomed].some((location) => file.endsWith(location) || location.endsWith(name)))
+      return true;
     return [...uploads].some((id) => file.includes(id));
   };
-  assert.deepEqual(files.filter((file) => !known(file)), [], "no file without a row");
+  assert.deepEqual(
+    files.filter((file) => !known(file)),
+    [],
+    "no file without a row",
+  );
   for (const location of blobs) {
-    assert.ok(files.some((file) => file.endsWith(location)), `the blob at ${location} has its file`);
+    assert.ok(
+      files.some((file) => file.endsWith(location)),
+      `the blob at ${location} has its file`,
+    );
   }
 }

@@ -9,8 +9,8 @@ import {
   digestOf,
   manifestOf,
   openSession,
-  randomContent,
   type RegistrySession,
+  randomContent,
 } from "../support/registry-session.ts";
 import { administrator, freePort, type ServerProcess, startServer } from "../support/server-process.ts";
 import { openTestPostgres } from "../support/test-postgres.ts";
@@ -57,7 +57,11 @@ async function storm(t: TestLike, databaseUrl: string | undefined): Promise<void
   const pulled = await pullEverything(session);
   t.diagnostic(`${pulled} manifests pulled whole afterwards`);
   await wait(4_000);
-  assert.equal(await pullEverything(session), pulled, "collection after the storm takes nothing that is reachable");
+  assert.equal(
+    await pullEverything(session),
+    pulled,
+    "collection after the storm takes nothing that is reachable",
+  );
 
   await deleteEverything(session);
   await eventually(async () => {
@@ -147,7 +151,10 @@ async function pullEverything(session: RegistrySession): Promise<number> {
     for (const tag of ((await list.json()) as { tags: string[] }).tags) {
       const response = await session.request("GET", `/v2/${repository}/manifests/${tag}`);
       assert.equal(response.status, 200, `${repository}:${tag} has its manifest`);
-      const manifest = (await response.json()) as { config: { digest: string }; layers: { digest: string }[] };
+      const manifest = (await response.json()) as {
+        config: { digest: string };
+        layers: { digest: string }[];
+      };
       for (const { digest } of [manifest.config, ...manifest.layers]) {
         const blob = await session.request("GET", `/v2/${repository}/blobs/${digest}`);
         assert.equal(blob.status, 200, `${repository}:${tag} has its blob ${digest}`);

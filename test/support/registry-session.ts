@@ -39,7 +39,11 @@ export const imageManifestType = "application/vnd.oci.image.manifest.v1+json";
 
 /** Plain calls to a registry with Basic credentials. Every call may fail with a network error when the server dies. */
 export interface RegistrySession {
-  request(method: string, path: string, init?: { body?: Uint8Array; headers?: Record<string, string> }): Promise<Response>;
+  request(
+    method: string,
+    path: string,
+    init?: { body?: Uint8Array; headers?: Record<string, string> },
+  ): Promise<Response>;
   /** Pushes a blob by one of three ways; tells the status of the last request. */
   pushBlob(repository: string, content: Content, way: "post" | "put" | "patch"): Promise<number>;
   pushManifest(repository: string, reference: string, manifest: Content): Promise<number>;
@@ -75,11 +79,16 @@ export function openSession(
       const location = begun.headers.get("location");
       if (begun.status !== 202 || location === null) return begun.status;
       if (way === "patch") {
-        const appended = await finish(await request("PATCH", location, { body: content.bytes, headers: octets }));
+        const appended = await finish(
+          await request("PATCH", location, { body: content.bytes, headers: octets }),
+        );
         if (appended.status !== 202) return appended.status;
       }
       const body = way === "put" ? { body: content.bytes } : {};
-      const closed = await request("PUT", `${location}?digest=${content.digest}`, { ...body, headers: octets });
+      const closed = await request("PUT", `${location}?digest=${content.digest}`, {
+        ...body,
+        headers: octets,
+      });
       return (await finish(closed)).status;
     },
     async pushManifest(repository, reference, manifest) {

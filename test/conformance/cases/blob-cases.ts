@@ -6,11 +6,11 @@ import type { HttpReply } from "../http-exchange.ts";
 import type { ExchangeLog } from "../registry-client.ts";
 import type { ResultGroup, Step } from "../results.ts";
 import type { PushMethod, RunContext } from "../run-context.ts";
-import { closeUpload, expectPullable, openUpload } from "./blob-upload.ts";
 import type { BlobPush } from "./blob-upload.ts";
-import { pushInChunks } from "./push-blob-in-chunks.ts";
-import type { ChunkPlan } from "./push-blob-in-chunks.ts";
+import { closeUpload, expectPullable, openUpload } from "./blob-upload.ts";
 import { pushBlob } from "./push-blob.ts";
+import type { ChunkPlan } from "./push-blob-in-chunks.ts";
+import { pushInChunks } from "./push-blob-in-chunks.ts";
 
 /** A blob in a repository, as the subject of a case. */
 export interface BlobPlace {

@@ -1,12 +1,12 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { contentDigest } from "../content-digest.ts";
 import type { DigestAlgorithm } from "../content-digest.ts";
+import { contentDigest } from "../content-digest.ts";
 import type { Content } from "../data-sets/data-set.ts";
 import type { ResultGroup } from "../results.ts";
 import type { RunContext } from "../run-context.ts";
-import * as blobCases from "./blob-cases.ts";
 import type { BlobPlace } from "./blob-cases.ts";
+import * as blobCases from "./blob-cases.ts";
 import { rangeBlobBytes, runRangeCases } from "./range-cases.ts";
 
 const smallBlobBytes = 512;

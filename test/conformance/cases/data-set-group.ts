@@ -1,8 +1,9 @@
 import type { DataSet, Manifest } from "../data-sets/data-set.ts";
 import type { ResultGroup } from "../results.ts";
 import type { RunContext } from "../run-context.ts";
-import { deleteBlobCase, getBlobCase, headBlobCase, pushBlobAnyhow } from "./blob-cases.ts";
 import type { BlobPlace } from "./blob-cases.ts";
+import { deleteBlobCase, getBlobCase, headBlobCase, pushBlobAnyhow } from "./blob-cases.ts";
+import type { ManifestPlace } from "./manifest-cases.ts";
 import {
   deleteManifestCase,
   getManifestCase,
@@ -10,7 +11,6 @@ import {
   pushManifestByDigestCase,
   pushManifestByTagCase,
 } from "./manifest-cases.ts";
-import type { ManifestPlace } from "./manifest-cases.ts";
 import { referrersCase } from "./referrers-case.ts";
 import { tagListCase } from "./tag-list-case.ts";
 

@@ -2,8 +2,8 @@ import { failure } from "../case-problem.ts";
 import { expectLocation, expectReply } from "../expectations.ts";
 import type { HttpReply } from "../http-exchange.ts";
 import { headerValue } from "../http-exchange.ts";
-import { blobContentType, closeUpload, openUpload, withDigest } from "./blob-upload.ts";
 import type { BlobPush } from "./blob-upload.ts";
+import { blobContentType, closeUpload, openUpload, withDigest } from "./blob-upload.ts";
 
 export interface ChunkPlan {
   /** The last chunk travels in the closing PUT instead of a PATCH. */

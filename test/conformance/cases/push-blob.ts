@@ -1,6 +1,7 @@
 import { unsupported } from "../case-problem.ts";
 import { expectLocation, expectReply } from "../expectations.ts";
 import type { PushMethod } from "../run-context.ts";
+import type { BlobPush } from "./blob-upload.ts";
 import {
   blobContentType,
   closeUpload,
@@ -8,7 +9,6 @@ import {
   openUpload,
   withDigest,
 } from "./blob-upload.ts";
-import type { BlobPush } from "./blob-upload.ts";
 import { pushInChunks } from "./push-blob-in-chunks.ts";
 
 /** Pushes a blob by one method and verifies that the returned location can be pulled. Throws what `expectReply` throws. */

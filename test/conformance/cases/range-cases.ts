@@ -1,7 +1,7 @@
 import { CaseProblem, unsupported } from "../case-problem.ts";
 import { expectReply } from "../expectations.ts";
-import { blobUrl } from "./blob-cases.ts";
 import type { BlobPlace } from "./blob-cases.ts";
+import { blobUrl } from "./blob-cases.ts";
 
 interface RangeCase {
   readonly range: string;

@@ -1,10 +1,10 @@
 import { failure, unsupported } from "../case-problem.ts";
 import { contentDigest } from "../content-digest.ts";
-import { randomText } from "../data-sets/data-set-builder.ts";
 import type { DataSet, Referrer } from "../data-sets/data-set.ts";
+import { randomText } from "../data-sets/data-set-builder.ts";
 import { expectReply } from "../expectations.ts";
-import { headerValues } from "../http-exchange.ts";
 import type { HttpReply } from "../http-exchange.ts";
+import { headerValues } from "../http-exchange.ts";
 import { arrayOf, parseJson, propertyOf } from "../json-value.ts";
 import { mediaTypes } from "../media-types.ts";
 import type { ExchangeLog } from "../registry-client.ts";

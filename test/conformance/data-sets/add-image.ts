@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { mediaTypes } from "../media-types.ts";
-import { randomText } from "./data-set-builder.ts";
-import type { DataSetBuilder, ManifestSettings } from "./data-set-builder.ts";
 import type { Descriptor, Platform } from "./data-set.ts";
+import type { DataSetBuilder, ManifestSettings } from "./data-set-builder.ts";
+import { randomText } from "./data-set-builder.ts";
 
 export const linuxAmd64: Platform = { os: "linux", architecture: "amd64" };
 export const linuxArm64: Platform = { os: "linux", architecture: "arm64" };

@@ -8,8 +8,8 @@ import {
   emptyJsonBytes,
   sampleAnnotations,
 } from "./add-image.ts";
-import { DataSetBuilder, randomText } from "./data-set-builder.ts";
 import type { DataSet } from "./data-set.ts";
+import { DataSetBuilder, randomText } from "./data-set-builder.ts";
 
 const { exampleArtifact1, exampleArtifact2, emptyJson, octetStream, imageManifest } = mediaTypes;
 

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { contentDigest } from "../content-digest.ts";
 import type { DigestAlgorithm } from "../content-digest.ts";
+import { contentDigest } from "../content-digest.ts";
 import { mediaTypes } from "../media-types.ts";
 import { buildTar } from "./build-tar.ts";
 import type { Content, DataSet, Descriptor, Manifest, Platform, Referrer, Tag } from "./data-set.ts";

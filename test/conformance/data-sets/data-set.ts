@@ -1,5 +1,5 @@
-import { digestAlgorithms } from "../content-digest.ts";
 import type { DigestAlgorithm } from "../content-digest.ts";
+import { digestAlgorithms } from "../content-digest.ts";
 
 /** Bytes and the digest they are pushed by (which is wrong on purpose in the bad-digest cases). */
 export interface Content {

@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { contentDigest } from "../content-digest.ts";
 import { mediaTypes } from "../media-types.ts";
 import { addImage, linuxAmd64 } from "./add-image.ts";
-import { DataSetBuilder } from "./data-set-builder.ts";
 import type { DataSet, Descriptor } from "./data-set.ts";
+import { DataSetBuilder } from "./data-set-builder.ts";
 
 export function buildImage(): DataSet {
   const builder = new DataSetBuilder("image");

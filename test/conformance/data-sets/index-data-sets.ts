@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { contentDigest } from "../content-digest.ts";
 import type { DigestAlgorithm } from "../content-digest.ts";
+import { contentDigest } from "../content-digest.ts";
 import { mediaTypes } from "../media-types.ts";
 import { addImage, addImageIndex, linuxAmd64, linuxArm64 } from "./add-image.ts";
-import { DataSetBuilder } from "./data-set-builder.ts";
 import type { DataSet } from "./data-set.ts";
+import { DataSetBuilder } from "./data-set-builder.ts";
 
 export function buildIndex(): DataSet {
   const builder = new DataSetBuilder("index");

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
-import { covers, openUpload } from "./content-store.ts";
 import type { ContentStore } from "./content-store.ts";
-import { errorReply, requestHeader } from "./registry-message.ts";
+import { covers, openUpload } from "./content-store.ts";
 import type { RegistryReply, RegistryRequest } from "./registry-message.ts";
+import { errorReply, requestHeader } from "./registry-message.ts";
 
 /** GET, HEAD and DELETE of a blob (end-2, end-10). */
 export function answerBlob(

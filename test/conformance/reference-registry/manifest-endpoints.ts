@@ -1,9 +1,9 @@
 import { contentDigest } from "../content-digest.ts";
 import { propertyOf } from "../json-value.ts";
-import { covers } from "./content-store.ts";
 import type { ContentStore, Repository, StoredManifest } from "./content-store.ts";
-import { errorReply, jsonReply, requestHeader } from "./registry-message.ts";
+import { covers } from "./content-store.ts";
 import type { RegistryReply, RegistryRequest } from "./registry-message.ts";
+import { errorReply, jsonReply, requestHeader } from "./registry-message.ts";
 
 const indexType = "application/vnd.oci.image.index.v1+json";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { AccessMode, Credentials } from "../access.ts";
 import { createRegistryHandler } from "./registry-handler.ts";

@@ -1,8 +1,8 @@
 import { answerBlob, answerNewUpload, answerUpload } from "./blob-endpoints.ts";
 import { ContentStore } from "./content-store.ts";
 import { answerManifest, answerReferrers, answerTagList } from "./manifest-endpoints.ts";
-import { errorReply, jsonReply } from "./registry-message.ts";
 import type { Handler } from "./registry-message.ts";
+import { errorReply, jsonReply } from "./registry-message.ts";
 
 /** A whole registry as one function over a store of its own. */
 export function createRegistryHandler(): Handler {

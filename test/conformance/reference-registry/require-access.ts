@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { AccessMode, Credentials } from "../access.ts";
-import { errorReply, jsonReply, requestHeader } from "./registry-message.ts";
 import type { Handler, RegistryReply, RegistryRequest } from "./registry-message.ts";
+import { errorReply, jsonReply, requestHeader } from "./registry-message.ts";
 
 /** A token is good for so many requests, so that a run has to fetch new ones. */
 const requestsPerToken = 40;

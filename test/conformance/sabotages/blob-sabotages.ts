@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { contentDigest } from "../content-digest.ts";
+import type { SabotageCase } from "./sabotage-case.ts";
 import {
   answerInstead,
   changeDeletes,
@@ -8,7 +9,6 @@ import {
   withHeaders,
   withoutHeaders,
 } from "./sabotage-case.ts";
-import type { SabotageCase } from "./sabotage-case.ts";
 
 const outOfOrder = /^sha\d+ blobs\/chunked out-of-order( and put chunk)?\/blob-patch-chunked$/;
 const everyPush = /^(?!.* blobs\/bad digest).*\/blob-(post-put|post-only|patch-stream|patch-chunked)$/;

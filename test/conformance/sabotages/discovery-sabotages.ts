@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { arrayOf, parseJson, propertyOf } from "../json-value.ts";
 import type { RegistryReply } from "../reference-registry/registry-message.ts";
 import { jsonReply } from "../reference-registry/registry-message.ts";
-import { answerInstead, changeReplies, endpointOf, withHeaders, withoutHeaders } from "./sabotage-case.ts";
 import type { SabotageCase } from "./sabotage-case.ts";
+import { answerInstead, changeReplies, endpointOf, withHeaders, withoutHeaders } from "./sabotage-case.ts";
 
 const severalTags = /^(artifacts-with-subject|index-with-subject|sparse|tag-param-sha\d+)\/tag-list$/;
 

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { arrayOf, parseJson, propertyOf } from "../json-value.ts";
 import type { Handler, RegistryRequest } from "../reference-registry/registry-message.ts";
+import type { SabotageCase } from "./sabotage-case.ts";
 import {
   answerInstead,
   changeDeletes,
@@ -9,7 +10,6 @@ import {
   withHeaders,
   withoutHeaders,
 } from "./sabotage-case.ts";
-import type { SabotageCase } from "./sabotage-case.ts";
 
 const oneMebibyte = 1_048_576;
 const pushes = /^(?!bad-digest-image).*\/push\/manifest-by-(digest|tag)$/;

@@ -3,7 +3,13 @@ import type { Scope } from "@entrepot/oci/scope";
 import type { Database } from "../storage/database/database.ts";
 import type { Access, Decision, ReadableRepositories, RepositoryAction } from "./access.ts";
 import type { Actor } from "./actor.ts";
-import { findGrantedRole, findRepositoryFacts, listReadable, type RepositoryFacts, type Role } from "./grant-store.ts";
+import {
+  findGrantedRole,
+  findRepositoryFacts,
+  listReadable,
+  type RepositoryFacts,
+  type Role,
+} from "./grant-store.ts";
 import type { VersionedCache } from "./versioned-cache.ts";
 
 export interface AccessDeps {
@@ -47,7 +53,9 @@ export function createAccess(deps: AccessDeps): Access {
 
   return {
     async decide(actor, action, repository): Promise<Decision> {
-      const mayDo = (await rights(actor, repository)).includes(action) && isWithin(actor.credentialScopes, repository, action);
+      const mayDo =
+        (await rights(actor, repository)).includes(action) &&
+        isWithin(actor.credentialScopes, repository, action);
       if (mayDo && isWithin(actor.limits, repository, action)) return "allowed";
       if (actor.kind === "anonymous") return "unauthenticated";
       return mayDo ? "insufficient-scope" : "denied";
@@ -62,16 +70,22 @@ export function createAccess(deps: AccessDeps): Access {
       const all = (actor.kind === "user" && actor.isAdmin) || deps.anonymousAccess === "full";
       if (all && actor.credentialScopes === undefined) return { kind: "all" };
       const publicOnes = actor.kind === "user" || deps.anonymousAccess !== "none";
-      if (actor.kind === "anonymous") return { kind: "some", publicOnes, repositoryIds: [], namespaceIds: [] };
+      if (actor.kind === "anonymous")
+        return { kind: "some", publicOnes, repositoryIds: [], namespaceIds: [] };
       // A scoped access token lists nothing private: what it may pull it knows by name.
       if (actor.credentialScopes !== undefined) {
         return { kind: "some", publicOnes: false, repositoryIds: [], namespaceIds: [] };
       }
-      const own = await deps.cache.get(`readable ${actor.userId}`, () => listReadable(deps.database.read, actor.userId));
+      const own = await deps.cache.get(`readable ${actor.userId}`, () =>
+        listReadable(deps.database.read, actor.userId),
+      );
       return { kind: "some", publicOnes, ...own };
     },
     isAdministrator: (actor) =>
-      actor.kind === "user" && actor.isAdmin && actor.limits === undefined && actor.credentialScopes === undefined,
+      actor.kind === "user" &&
+      actor.isAdmin &&
+      actor.limits === undefined &&
+      actor.credentialScopes === undefined,
     changed: () => deps.cache.changed(),
   };
 }
@@ -82,7 +96,11 @@ function ownerActions(known: RepositoryFacts): readonly RepositoryAction[] {
   return actionsOf.admin.filter((action) => action !== "push");
 }
 
-function isWithin(limits: readonly Scope[] | undefined, repository: string, action: RepositoryAction): boolean {
+function isWithin(
+  limits: readonly Scope[] | undefined,
+  repository: string,
+  action: RepositoryAction,
+): boolean {
   if (limits === undefined) return true;
   return limits.some(
     (scope) =>

@@ -69,7 +69,11 @@ export async function listReadable(
   db: Queryable,
   userId: number,
 ): Promise<{ readonly repositoryIds: readonly number[]; readonly namespaceIds: readonly number[] }> {
-  const granted = await db.selectFrom("grants").select("repository_id").where("user_id", "=", userId).execute();
+  const granted = await db
+    .selectFrom("grants")
+    .select("repository_id")
+    .where("user_id", "=", userId)
+    .execute();
   const owned = await db.selectFrom("namespaces").select("id").where("owner_user_id", "=", userId).execute();
   return { repositoryIds: granted.map((row) => row.repository_id), namespaceIds: owned.map((row) => row.id) };
 }
@@ -82,7 +86,11 @@ export async function listGrants(db: Queryable, repositoryId: number): Promise<r
     .where("g.repository_id", "=", repositoryId)
     .orderBy("u.username")
     .execute();
-  return rows.map((row) => ({ userId: row.user_id, username: row.username, role: toRole(row.role) ?? "read" }));
+  return rows.map((row) => ({
+    userId: row.user_id,
+    username: row.username,
+    role: toRole(row.role) ?? "read",
+  }));
 }
 
 export async function upsertGrant(
@@ -102,7 +110,9 @@ export async function upsertGrant(
       role: grant.role,
       created_at_ms: grant.nowMs,
     })
-    .onConflict((conflict) => conflict.columns(["user_id", "repository_id"]).doUpdateSet({ role: grant.role }))
+    .onConflict((conflict) =>
+      conflict.columns(["user_id", "repository_id"]).doUpdateSet({ role: grant.role }),
+    )
     .execute();
 }
 

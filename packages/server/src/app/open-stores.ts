@@ -1,5 +1,5 @@
-import { createAccess } from "../access/create-access.ts";
 import type { Access } from "../access/access.ts";
+import { createAccess } from "../access/create-access.ts";
 import { createVersionedCache } from "../access/versioned-cache.ts";
 import type { Config } from "../config/config.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";

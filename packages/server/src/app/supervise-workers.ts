@@ -15,7 +15,10 @@ const restartDelayMs = 1_000;
  * once, when the first worker listens. The returned promise settles when all have stopped after a signal; it rejects when a worker
  * cannot even start.
  */
-export async function superviseWorkers(options: WorkerOptions, onReady: (port: number) => void): Promise<void> {
+export async function superviseWorkers(
+  options: WorkerOptions,
+  onReady: (port: number) => void,
+): Promise<void> {
   const { log } = options;
   let stopping = false;
   let ready = false;

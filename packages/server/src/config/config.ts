@@ -16,7 +16,8 @@ export const settings = {
     key: "host",
     variable: "ENTREPOT_HOST",
     defaultValue: "::",
-    description: "Address to listen on. `::` means every interface, IPv4 and IPv6; `127.0.0.1` means this machine only.",
+    description:
+      "Address to listen on. `::` means every interface, IPv4 and IPv6; `127.0.0.1` means this machine only.",
   }),
   port: numberSetting({
     key: "port",
@@ -46,7 +47,8 @@ export const settings = {
     defaultValue: undefined,
     defaultText: "`sqlite:` in the data folder",
     isSecret: true,
-    description: "`sqlite:PATH`, or `postgres://user:password@host:port/database` for any number of instances.",
+    description:
+      "`sqlite:PATH`, or `postgres://user:password@host:port/database` for any number of instances.",
   }),
   databasePoolSize: numberSetting({
     key: "database.poolSize",
@@ -136,7 +138,8 @@ export const settings = {
     defaultValue: 30,
     min: 1,
     max: 3650,
-    description: "After so many days a new key signs tokens; tokens of the old one stay good until they expire.",
+    description:
+      "After so many days a new key signs tokens; tokens of the old one stay good until they expire.",
   }),
   gcGraceSeconds: numberSetting({
     key: "gc.graceSeconds",
@@ -217,7 +220,8 @@ export const settings = {
     variable: "ENTREPOT_TLS_CERTIFICATE",
     defaultValue: undefined,
     defaultText: "none: plain HTTP",
-    description: "PEM file with the certificate chain; together with `tls.key` it turns TLS on. SIGHUP reads both again.",
+    description:
+      "PEM file with the certificate chain; together with `tls.key` it turns TLS on. SIGHUP reads both again.",
   }),
   tlsKey: textSetting({
     key: "tls.key",
@@ -245,7 +249,8 @@ export const settings = {
     variable: "ENTREPOT_SENDFILE",
     choices: ["auto", "off"],
     defaultValue: "auto",
-    description: "Let the kernel send blobs from local files where it can (Linux, no TLS); `auto` falls back by itself.",
+    description:
+      "Let the kernel send blobs from local files where it can (Linux, no TLS); `auto` falls back by itself.",
   }),
   logLevel: choiceSetting({
     key: "log.level",
@@ -279,7 +284,9 @@ export const settings = {
 } as const;
 
 /** The parsed value of every setting. */
-export type Settings = { readonly [K in keyof typeof settings]: (typeof settings)[K] extends Setting<infer T> ? T : never };
+export type Settings = {
+  readonly [K in keyof typeof settings]: (typeof settings)[K] extends Setting<infer T> ? T : never;
+};
 
 /** Every setting, parsed and checked, with what follows from others filled in. */
 export interface Config extends Omit<Settings, "databaseUrl" | "storageUrl"> {

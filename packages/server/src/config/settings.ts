@@ -49,7 +49,8 @@ export function numberSetting(
   const { min, max, ...rest } = options;
   return setting(rest, `whole number, ${min} to ${max}`, (text) => {
     const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max)) throw new SettingError(`must be a whole number from ${min} to ${max}`);
+    if (!(value >= min && value <= max))
+      throw new SettingError(`must be a whole number from ${min} to ${max}`);
     return value;
   });
 }
@@ -77,7 +78,8 @@ export function choiceSetting<const T extends string>(
 /** An http or https address without path, query or password. */
 export function originSetting(options: Options<string | undefined>): Setting<string | undefined> {
   return setting(options, "`http(s)://host[:port]`", (text) => {
-    if (!URL.canParse(text)) throw new SettingError("must be an address such as https://registry.example.org");
+    if (!URL.canParse(text))
+      throw new SettingError("must be an address such as https://registry.example.org");
     const url = new URL(text);
     const isOrigin = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
     if (!isOrigin || !["http:", "https:"].includes(url.protocol)) {

@@ -13,7 +13,12 @@ interface Target {
 }
 
 /** Checks an endpoint's permission before its handler runs. Throws `UNAUTHORIZED` (→ challenge) or `DENIED`. */
-export async function authorize(access: Access, actor: Actor, endpoint: Endpoint, target: Target): Promise<void> {
+export async function authorize(
+  access: Access,
+  actor: Actor,
+  endpoint: Endpoint,
+  target: Target,
+): Promise<void> {
   const { can } = endpoint;
   switch (can.who) {
     case "public":
@@ -76,7 +81,8 @@ export function challengesFor(challenge: {
   readonly tokenService: string;
   readonly presented: "nothing" | "password" | "bad-token" | "narrow-token";
 }): readonly string[] {
-  const scope = challenge.endpoint === undefined ? "" : formatScopes(scopesOf(challenge.endpoint, challenge.target));
+  const scope =
+    challenge.endpoint === undefined ? "" : formatScopes(scopesOf(challenge.endpoint, challenge.target));
   return [
     formatBearerChallenge({
       realm: `${challenge.origin}/token`,

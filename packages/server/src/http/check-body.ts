@@ -24,7 +24,10 @@ export function createBodyCheck(endpoint: Endpoint): BodyCheck | undefined {
       .Errors(value)
       .slice(0, shownProblems)
       .map((problem) => `${problem.instancePath || "the body"} ${problem.message}`);
-    throw new AppError("REQUEST_INVALID", `the request body is not of the documented form: ${problems.join("; ")}`);
+    throw new AppError(
+      "REQUEST_INVALID",
+      `the request body is not of the documented form: ${problems.join("; ")}`,
+    );
   };
 }
 
@@ -50,7 +53,8 @@ function parseJson(text: string, type: string | undefined): unknown {
 function parseForm(text: string): unknown {
   const fields: Record<string, string> = {};
   for (const [name, value] of new URLSearchParams(text)) {
-    if (Object.hasOwn(fields, name)) throw new AppError("REQUEST_INVALID", `the form has ${JSON.stringify(name.slice(0, 40))} twice`);
+    if (Object.hasOwn(fields, name))
+      throw new AppError("REQUEST_INVALID", `the form has ${JSON.stringify(name.slice(0, 40))} twice`);
     Object.defineProperty(fields, name, { value, enumerable: true });
   }
   return fields;

@@ -1,10 +1,15 @@
-import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { createBodyCheck } from "./check-body.ts";
+import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import type { HttpDeps, TlsFiles } from "./http-deps.ts";
 import { declareHttpMetrics } from "./http-metrics.ts";
-import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import { createMatcher } from "./match-path.ts";
 import { createPooledBlobSender } from "./pooled-blob-sender.ts";
 import { createSendfileBlobSender, loadSendfile } from "./sendfile-blob-sender.ts";
@@ -26,7 +31,8 @@ const keepAliveMs = 75_000;
 
 export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   const sockets = new Set<Socket>();
-  const sendfile = deps.sendfile === "auto" && deps.tls === undefined ? await loadSendfile(deps.log) : undefined;
+  const sendfile =
+    deps.sendfile === "auto" && deps.tls === undefined ? await loadSendfile(deps.log) : undefined;
   const pooled = createPooledBlobSender();
   const bodyChecks = new Map(
     deps.endpoints.flatMap((endpoint) => {
@@ -59,15 +65,20 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   }
 
   const server = createServer(deps);
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => accept(request, response, false));
+  server.on("request", (request: IncomingMessage, response: ServerResponse) =>
+    accept(request, response, false),
+  );
   // Only after the permission was checked is the client told to send its body.
-  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => accept(request, response, true));
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) =>
+    accept(request, response, true),
+  );
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
   server.on("clientError", (_error: Error, socket: Socket) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    if (socket.writable)
+      socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     else socket.destroy();
   });
 
@@ -76,7 +87,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
       try {
         return await listenOn(server, port, host);
       } catch (error) {
-        const noIpv6 = host === "::" && error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT";
+        const noIpv6 =
+          host === "::" && error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT";
         if (noIpv6) return listenOn(server, port, "0.0.0.0");
         throw error;
       }
@@ -133,7 +145,9 @@ function listenOn(server: Server | TlsServer, port: number, host: string): Promi
 }
 
 function refuseBusy(response: ServerResponse): void {
-  const errors = [{ code: "TOOMANYREQUESTS", message: "the registry works on as many requests as it can; try again" }];
+  const errors = [
+    { code: "TOOMANYREQUESTS", message: "the registry works on as many requests as it can; try again" },
+  ];
   response.writeHead(429, { "retry-after": "1", "content-type": "application/json" });
   response.end(JSON.stringify({ errors }));
 }

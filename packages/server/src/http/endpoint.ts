@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Scope } from "@entrepot/oci/scope";
-import type { Actor } from "../access/actor.ts";
+import type { TSchema } from "typebox";
 import type { RepositoryAction } from "../access/access.ts";
+import type { Actor } from "../access/actor.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobReader } from "../storage/blob-store/blob-store.ts";
-import type { TSchema } from "typebox";
 
 /**
  * Endpoints are data. The server, the reference documents and the test "every endpoint × every kind of caller" come from

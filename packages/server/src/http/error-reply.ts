@@ -11,7 +11,8 @@ export function surfaceOf(pathname: string): Surface {
 /** The reply for an error. `requestId` is what a person quotes to the operator. */
 export function errorReply(error: PublicError, surface: Surface, requestId: string): Reply {
   const form = errorTable[error.code];
-  const headers = error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
+  const headers =
+    error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) };
   if (surface === "oci") {
     const detail = error.detail === undefined ? {} : { detail: error.detail };
     return {

@@ -75,7 +75,8 @@ function begin(deps: HandlerDeps, request: IncomingMessage): Progress {
   const given = request.headers["x-request-id"];
   return {
     // A client's own id is taken when it is harmless in a log.
-    requestId: typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : deps.newRequestId(),
+    requestId:
+      typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : deps.newRequestId(),
     startedAtMs: performance.now(),
     pathname: mark < 0 ? url : url.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
@@ -119,7 +120,14 @@ async function answer(
     const body = await checkedBody(deps, request, endpoint, signal);
     return await endpoint.handle(
       { requestId, actor: progress.actor, log, signal },
-      { ...target, headers: request.headers, body, raw: request, origin, remoteAddress: progress.remoteAddress },
+      {
+        ...target,
+        headers: request.headers,
+        body,
+        raw: request,
+        origin,
+        remoteAddress: progress.remoteAddress,
+      },
     );
   } catch (error) {
     return refuse(deps, request, progress, origin, error);
@@ -134,9 +142,13 @@ function find(deps: HandlerDeps, method: string, progress: Progress): Endpoint {
     return match.endpoint;
   }
   if (match.kind === "wrong-method") {
-    throw new AppError("UNSUPPORTED", `${method.slice(0, 20)} is not possible here; ${match.allowed.join(", ")} is`, {
-      detail: { allowed: match.allowed },
-    });
+    throw new AppError(
+      "UNSUPPORTED",
+      `${method.slice(0, 20)} is not possible here; ${match.allowed.join(", ")} is`,
+      {
+        detail: { allowed: match.allowed },
+      },
+    );
   }
   throw new AppError("NOT_FOUND", "there is nothing at this address");
 }
@@ -186,7 +198,8 @@ function refuse(
       presented: progress.presented,
     });
   }
-  const match = progress.endpoint === undefined ? deps.match(request.method ?? "", progress.pathname) : undefined;
+  const match =
+    progress.endpoint === undefined ? deps.match(request.method ?? "", progress.pathname) : undefined;
   if (match?.kind === "wrong-method") extra["allow"] = match.allowed.join(", ");
   return { ...reply, headers: { ...reply.headers, ...extra } };
 }
@@ -201,7 +214,14 @@ function finish(
   const method = request.method ?? "";
   const endpoint = progress.endpoint?.id ?? "none";
   const bytesIn = Number(request.headers["content-length"] ?? 0) || 0;
-  deps.httpMetrics.finished({ endpoint, method, status: outcome.status, durationMs, bytesIn, bytesOut: outcome.bytesOut });
+  deps.httpMetrics.finished({
+    endpoint,
+    method,
+    status: outcome.status,
+    durationMs,
+    bytesIn,
+    bytesOut: outcome.bytesOut,
+  });
   const fields = {
     requestId: progress.requestId,
     method,

@@ -31,7 +31,9 @@ export function createMatcher(endpoints: readonly Endpoint[]): (method: string, 
       }
       return { kind: "found", endpoint: template.endpoint, params: paramsOf(template, segments) };
     }
-    return allowed.length > 0 ? { kind: "wrong-method", allowed: [...new Set(allowed)] } : { kind: "unknown" };
+    return allowed.length > 0
+      ? { kind: "wrong-method", allowed: [...new Set(allowed)] }
+      : { kind: "unknown" };
   };
 }
 
@@ -46,7 +48,9 @@ function toTemplate(endpoint: Endpoint): Template {
 /** Literals before parameters, long before short. */
 function weight(template: Template): number {
   const all = [...template.before, ...template.after];
-  return all.length * 100 + all.filter((segment) => !segment.startsWith("{")).length - (template.hasName ? 50 : 0);
+  return (
+    all.length * 100 + all.filter((segment) => !segment.startsWith("{")).length - (template.hasName ? 50 : 0)
+  );
 }
 
 function fits(template: Template, segments: readonly string[]): boolean {
@@ -82,8 +86,12 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (cause) {
-    throw new AppError("REQUEST_INVALID", "the address has a percent sign that is not followed by two hexadecimal digits", {
-      cause,
-    });
+    throw new AppError(
+      "REQUEST_INVALID",
+      "the address has a percent sign that is not followed by two hexadecimal digits",
+      {
+        cause,
+      },
+    );
   }
 }

@@ -6,7 +6,10 @@ import { readBody } from "./read-body.ts";
 const never = new AbortController().signal;
 
 test("collects a body in any number of chunks", async () => {
-  assert.deepEqual(await readBody(Readable.from([Buffer.from("ab"), Buffer.from("c")]), 3, never), Buffer.from("abc"));
+  assert.deepEqual(
+    await readBody(Readable.from([Buffer.from("ab"), Buffer.from("c")]), 3, never),
+    Buffer.from("abc"),
+  );
   assert.deepEqual(await readBody(Readable.from([]), 3, never), Buffer.alloc(0));
 });
 

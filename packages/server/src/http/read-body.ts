@@ -5,7 +5,11 @@ import { AppError } from "../lib/app-error.ts";
  * Collects a request body of at most `limitBytes`, counting while it arrives, whatever Content-Length said. `PAYLOAD_TOO_LARGE` as soon
  * as it is longer; what follows is left unread. The only bodies collected whole are manifests and small forms.
  */
-export async function readBody(source: Readable, limitBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+export async function readBody(
+  source: Readable,
+  limitBytes: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -21,10 +25,13 @@ export async function readBody(source: Readable, limitBytes: number, signal: Abo
       source.pause();
       settle(() => reject(new AppError("PAYLOAD_TOO_LARGE", `the body is longer than ${limitBytes} bytes`)));
     }
-    const onEnd = () => settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    const onEnd = () =>
+      settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     const onError = (error: Error) => settle(() => reject(error));
     const onClose = () =>
-      settle(() => reject(new AppError("REQUEST_INVALID", "the connection closed before the body was complete")));
+      settle(() =>
+        reject(new AppError("REQUEST_INVALID", "the connection closed before the body was complete")),
+      );
     const onAbort = () => settle(() => reject(signal.reason));
     if (signal.aborted) {
       reject(signal.reason);

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { AppError } from "../lib/app-error.ts";
 
-const hostGrammar = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,253}[a-zA-Z0-9])?|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?$/;
+const hostGrammar =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,253}[a-zA-Z0-9])?|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?$/;
 
 /**
  * What the client called us: the configured address, else scheme and Host header. What a proxy forwarded counts only where it is trusted. A Host

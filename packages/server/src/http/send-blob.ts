@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { BlobBody } from "./endpoint.ts";
 import type { BlobPart, BlobSender } from "./blob-sender.ts";
+import type { BlobBody } from "./endpoint.ts";
 
 /** Headers and framing of a blob reply; the status is the handler's. Returns what to send after the headers. */
 interface Framing {
@@ -24,7 +24,12 @@ export async function sendBlob(
   const framing = frame(body);
   const all = { ...headers, ...framing.headers };
   const [only] = framing.pieces;
-  if (framing.pieces.length === 1 && only !== undefined && "start" in only && only.lengthBytes <= smallBytes) {
+  if (
+    framing.pieces.length === 1 &&
+    only !== undefined &&
+    "start" in only &&
+    only.lengthBytes <= smallBytes
+  ) {
     const bytes = Buffer.allocUnsafe(only.lengthBytes);
     const got = await body.reader.read(bytes, only.start);
     if (got !== only.lengthBytes) throw new Error("storage ends before the blob does");
@@ -77,7 +82,10 @@ function frameMultipart(
     pieces.push(Buffer.from(head), { start, lengthBytes: end - start + 1 });
   }
   pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`));
-  const total = pieces.reduce((sum, piece) => sum + ("start" in piece ? piece.lengthBytes : piece.byteLength), 0);
+  const total = pieces.reduce(
+    (sum, piece) => sum + ("start" in piece ? piece.lengthBytes : piece.byteLength),
+    0,
+  );
   return {
     headers: { "content-type": `multipart/byteranges; boundary=${boundary}`, "content-length": total },
     pieces,

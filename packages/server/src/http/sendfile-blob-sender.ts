@@ -1,14 +1,19 @@
-import { constants } from "node:os";
 import type { ServerResponse } from "node:http";
 import { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import { constants } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { TLSSocket } from "node:tls";
 import type { Log } from "../lib/log.ts";
 import type { BlobSender } from "./blob-sender.ts";
 import { writeChunk } from "./blob-sender.ts";
 
 /** sendfile(2): bytes that were sent, or a negative errno. `offset` is moved on by the call. */
-export type Sendfile = (socketFd: number, fileFd: number, offset: BigInt64Array, countBytes: number) => number;
+export type Sendfile = (
+  socketFd: number,
+  fileFd: number,
+  offset: BigInt64Array,
+  countBytes: number,
+) => number;
 
 /** Below this the headers and the bytes fit one write, which is cheaper. */
 const minBytes = 262_144;

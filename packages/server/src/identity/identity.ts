@@ -38,7 +38,11 @@ export interface Identity {
     readonly username: string;
     readonly password: string | undefined;
   }): Promise<{ readonly username: string; readonly generatedPassword: string | undefined } | undefined>;
-  createUser(user: { readonly username: string; readonly password: string; readonly isAdmin: boolean }): Promise<User>;
+  createUser(user: {
+    readonly username: string;
+    readonly password: string;
+    readonly isAdmin: boolean;
+  }): Promise<User>;
   /** Sets a password, makes the user an administrator and enables them: the way back in for an operator. */
   resetAdministrator(username: string, password: string): Promise<User>;
   /** Drops refresh tokens that nobody has used for a long time; bounded, may be repeated. */

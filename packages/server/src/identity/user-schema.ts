@@ -15,7 +15,11 @@ export const userList = Type.Object({
   next: Type.Union([Type.String(), Type.Null()]),
 });
 export const newUser = Type.Object(
-  { username: Type.String({ minLength: 1, maxLength: 64 }), password, isAdmin: Type.Optional(Type.Boolean()) },
+  {
+    username: Type.String({ minLength: 1, maxLength: 64 }),
+    password,
+    isAdmin: Type.Optional(Type.Boolean()),
+  },
   closed,
 );
 export const userPatch = Type.Object(
@@ -26,12 +30,18 @@ export const userPatch = Type.Object(
   },
   closed,
 );
-export const meReply = Type.Object({ username: Type.String(), isAdmin: Type.Boolean(), credential: Type.String() });
+export const meReply = Type.Object({
+  username: Type.String(),
+  isAdmin: Type.Boolean(),
+  credential: Type.String(),
+});
 
 export const accessTokenReply = Type.Object({
   id: Type.Integer(),
   name: Type.String(),
-  scopes: Type.Union([Type.String(), Type.Null()], { description: "what limits it; null = all that its user may" }),
+  scopes: Type.Union([Type.String(), Type.Null()], {
+    description: "what limits it; null = all that its user may",
+  }),
   createdAtMs: Type.Integer(),
   expiresAtMs: Type.Union([Type.Integer(), Type.Null()]),
   lastUsedAtMs: Type.Union([Type.Integer(), Type.Null()]),
@@ -40,7 +50,9 @@ export const accessTokenList = Type.Object({ tokens: Type.Array(accessTokenReply
 export const newAccessToken = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 100 }),
-    scopes: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096, description: "repository:acme/app:pull,push …" })),
+    scopes: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 4_096, description: "repository:acme/app:pull,push …" }),
+    ),
     expiresAtMs: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   closed,

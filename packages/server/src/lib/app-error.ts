@@ -47,7 +47,11 @@ export class AppError extends Error {
   constructor(
     code: AppErrorCode,
     message: string,
-    options: { readonly cause?: unknown; readonly detail?: unknown; readonly retryAfterSeconds?: number } = {},
+    options: {
+      readonly cause?: unknown;
+      readonly detail?: unknown;
+      readonly retryAfterSeconds?: number;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

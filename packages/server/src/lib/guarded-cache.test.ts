@@ -44,7 +44,11 @@ test("does not keep what was read before a change and arrived after it", async (
   cache.forget(["a"]);
   resolve({ text: "old" });
   assert.deepEqual(await reading, { text: "old" });
-  assert.equal(cache.peek("a"), undefined, "the reader got what was true when it asked, the next one asks again");
+  assert.equal(
+    cache.peek("a"),
+    undefined,
+    "the reader got what was true when it asked, the next one asks again",
+  );
 });
 
 test("does not keep what was read before another process wrote", async () => {

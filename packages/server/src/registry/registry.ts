@@ -14,8 +14,8 @@ import { catalogEndpoints } from "./repositories/catalog-routes.ts";
 import { repositoryEndpoints } from "./repositories/repository-routes.ts";
 import { tagEndpoints } from "./tags/tag-routes.ts";
 import { expireUploads } from "./uploads/cancel-upload.ts";
-import { createUploadSessions } from "./uploads/upload-sessions.ts";
 import { uploadEndpoints } from "./uploads/upload-routes.ts";
+import { createUploadSessions } from "./uploads/upload-sessions.ts";
 import { releaseClaimsOf } from "./uploads/upload-store.ts";
 
 export interface RegistryOptions {

@@ -3,12 +3,7 @@ import type { UserActor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import {
-  accessTokenList,
-  createdAccessToken,
-  type NewAccessToken,
-  newAccessToken,
-} from "../user-schema.ts";
+import { accessTokenList, createdAccessToken, type NewAccessToken, newAccessToken } from "../user-schema.ts";
 import type { AccessToken } from "./access-token-store.ts";
 import { createAccessToken, listOwnAccessTokens, revokeAccessToken } from "./manage-access-tokens.ts";
 
@@ -65,7 +60,10 @@ function ownerOf(call: Call): UserActor {
   const { actor } = call;
   if (actor.kind !== "user") throw new AppError("UNAUTHORIZED", "sign in first");
   if (actor.limits !== undefined || actor.credentialScopes !== undefined) {
-    throw new AppError("DENIED", "a limited token cannot manage tokens; use your password or an unlimited token");
+    throw new AppError(
+      "DENIED",
+      "a limited token cannot manage tokens; use your password or an unlimited token",
+    );
   }
   return actor;
 }

@@ -12,7 +12,15 @@ export interface AccessToken {
   readonly lastUsedAtMs: number | undefined;
 }
 
-const columns = ["id", "user_id", "name", "scopes", "created_at_ms", "expires_at_ms", "last_used_at_ms"] as const;
+const columns = [
+  "id",
+  "user_id",
+  "name",
+  "scopes",
+  "created_at_ms",
+  "expires_at_ms",
+  "last_used_at_ms",
+] as const;
 
 /** Inserts a token; undefined when its user has one of that name. */
 export async function insertAccessToken(
@@ -43,7 +51,10 @@ export async function insertAccessToken(
   return row === undefined ? undefined : toToken(row);
 }
 
-export async function findAccessTokenByHash(db: Queryable, secretHash: string): Promise<AccessToken | undefined> {
+export async function findAccessTokenByHash(
+  db: Queryable,
+  secretHash: string,
+): Promise<AccessToken | undefined> {
   const row = await db
     .selectFrom("access_tokens")
     .select(columns)

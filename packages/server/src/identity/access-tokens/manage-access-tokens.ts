@@ -4,7 +4,12 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { type AccessToken, deleteAccessToken, insertAccessToken, listAccessTokens } from "./access-token-store.ts";
+import {
+  type AccessToken,
+  deleteAccessToken,
+  insertAccessToken,
+  listAccessTokens,
+} from "./access-token-store.ts";
 
 /** Tells a person, and a scanner for leaked secrets, what it is. */
 export const accessTokenPrefix = "entp_";
@@ -41,7 +46,8 @@ export async function createAccessToken(
     if (row !== undefined) await bumpAccessVersion(tx);
     return row;
   });
-  if (created === undefined) throw new AppError("ALREADY_EXISTS", `you have a token named ${token.name} already`);
+  if (created === undefined)
+    throw new AppError("ALREADY_EXISTS", `you have a token named ${token.name} already`);
   deps.access.changed();
   return { token: created, secret };
 }

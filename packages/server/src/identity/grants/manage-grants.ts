@@ -14,7 +14,10 @@ import type { IdentityDeps } from "../identity-deps.ts";
 import { getUser } from "../users/manage-users.ts";
 
 /** Who was granted what on a repository, by user name. `NAME_UNKNOWN` when there is no such repository. */
-export async function listRepositoryGrants(deps: IdentityDeps, repository: RepositoryName): Promise<readonly Grant[]> {
+export async function listRepositoryGrants(
+  deps: IdentityDeps,
+  repository: RepositoryName,
+): Promise<readonly Grant[]> {
   return listGrants(deps.database.read, await repositoryId(deps, repository));
 }
 
@@ -51,6 +54,7 @@ export async function removeGrant(
 async function repositoryId(deps: IdentityDeps, repository: RepositoryName): Promise<number> {
   const namespace = namespaceOf(repository, deps.defaultNamespace);
   const facts = await findRepositoryFacts(deps.database.read, repository, namespace);
-  if (facts.repositoryId === undefined) throw new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
+  if (facts.repositoryId === undefined)
+    throw new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
   return facts.repositoryId;
 }

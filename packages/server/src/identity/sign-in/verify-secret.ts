@@ -42,7 +42,9 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
     const { user } = await deps.cache.get(`user ${username}`, async () => ({
       user: await findUserByName(deps.database.read, username),
     }));
-    const mark = createHmac("sha256", key).update(`${user?.passwordHash ?? ""}\0${password}`).digest("base64");
+    const mark = createHmac("sha256", key)
+      .update(`${user?.passwordHash ?? ""}\0${password}`)
+      .digest("base64");
     if (user?.passwordHash !== undefined && known.has(mark)) return user.isDisabled ? undefined : user;
     if (!(await deps.passwords.verify(user?.passwordHash, password)) || user === undefined) return undefined;
     known.set(mark, true);
@@ -136,5 +138,8 @@ export function actorOf(
 }
 
 function wrong(): AppError {
-  return new AppError("UNAUTHORIZED", "the user name or the password is wrong, or the token is expired or revoked");
+  return new AppError(
+    "UNAUTHORIZED",
+    "the user name or the password is wrong, or the token is expired or revoked",
+  );
 }

@@ -66,7 +66,11 @@ function isRepositoryAction(action: string): action is RepositoryAction {
 }
 
 /** A refresh token for the actor: opaque, for this service only, revoked with the user and with the access token it was got with. */
-export async function issueRefreshToken(deps: IdentityDeps, actor: Actor, clientId: string): Promise<string | undefined> {
+export async function issueRefreshToken(
+  deps: IdentityDeps,
+  actor: Actor,
+  clientId: string,
+): Promise<string | undefined> {
   if (actor.kind === "anonymous") return undefined;
   const secret = `${refreshTokenPrefix}${newSecret()}`;
   await deps.database.transaction((tx) =>

@@ -2,7 +2,12 @@ import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 
 import type { Clock } from "../../lib/clock.ts";
 import { newUuid } from "../../lib/ids.ts";
 import type { Database } from "../../storage/database/database.ts";
-import { deleteExpiredSigningKeys, insertSigningKey, listSigningKeys, type SigningKeyRow } from "./signing-key-store.ts";
+import {
+  deleteExpiredSigningKeys,
+  insertSigningKey,
+  listSigningKeys,
+  type SigningKeyRow,
+} from "./signing-key-store.ts";
 
 /** The keys of the token service, shared through the database by all instances. */
 export interface SigningKeys {

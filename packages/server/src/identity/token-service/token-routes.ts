@@ -28,8 +28,12 @@ type TokenForm = Static<typeof tokenForm>;
 const noStore = { "cache-control": "no-store" };
 
 /** Docker's token specification: by GET with Basic or nobody's credentials, and by OAuth2 POST; and the keys that verify the tokens. */
-export function tokenEndpoints(deps: IdentityDeps, keys: SigningKeys, secrets: SecretVerifier): readonly Endpoint[] {
-  const jwks = async () => ({ status: 200, body: { kind: "json", value: await keys.jwks() } } as const);
+export function tokenEndpoints(
+  deps: IdentityDeps,
+  keys: SigningKeys,
+  secrets: SecretVerifier,
+): readonly Endpoint[] {
+  const jwks = async () => ({ status: 200, body: { kind: "json", value: await keys.jwks() } }) as const;
 
   async function byGet(call: Call, request: Request): Promise<Reply> {
     const { query } = request;
@@ -39,8 +43,14 @@ export function tokenEndpoints(deps: IdentityDeps, keys: SigningKeys, secrets: S
     const requested = mergeScopes(query.getAll("scope").flatMap(parseScopes));
     const issued = await issueToken(deps, keys, call.actor, requested);
     const wantsRefresh = query.get("offline_token") === "true";
-    const refresh = wantsRefresh ? await issueRefreshToken(deps, call.actor, query.get("client_id") ?? "") : undefined;
-    return reply({ token: issued.token, ...shape(issued), ...(refresh === undefined ? {} : { refresh_token: refresh }) });
+    const refresh = wantsRefresh
+      ? await issueRefreshToken(deps, call.actor, query.get("client_id") ?? "")
+      : undefined;
+    return reply({
+      token: issued.token,
+      ...shape(issued),
+      ...(refresh === undefined ? {} : { refresh_token: refresh }),
+    });
   }
 
   async function byPost(call: Call, request: Request): Promise<Reply> {
@@ -81,7 +91,9 @@ export function tokenEndpoints(deps: IdentityDeps, keys: SigningKeys, secrets: S
     if (found === undefined || living === undefined || found.service !== deps.tokens.service) {
       throw new AppError("UNAUTHORIZED", "the refresh token is unknown or was revoked; sign in again");
     }
-    await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, deps.clock.nowMs()), { durable: false });
+    await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, deps.clock.nowMs()), {
+      durable: false,
+    });
     return actorOf(living.user, "refresh-token", living.accessToken);
   }
 
@@ -116,7 +128,10 @@ export function tokenEndpoints(deps: IdentityDeps, keys: SigningKeys, secrets: S
 
 function checkService(deps: IdentityDeps, service: string | undefined): void {
   if (service === undefined || service === "" || service === deps.tokens.service) return;
-  throw new AppError("REQUEST_INVALID", "the token service issues tokens for another service than the one asked for");
+  throw new AppError(
+    "REQUEST_INVALID",
+    "the token service issues tokens for another service than the one asked for",
+  );
 }
 
 /** `account` only repeats the Basic user's name; asked for somebody else's it is a mistake. */

@@ -28,7 +28,11 @@ const clockToleranceSeconds = 30;
  * Verifies signatures once: the outcome is kept by the token's hash until it expires. What is never kept is whether its user may still use it: that
  * is asked for each request, of the access-versioned cache, so that revocation reaches tokens already issued.
  */
-export function createTokenVerifier(deps: IdentityDeps, keys: SigningKeys, secrets: SecretVerifier): TokenVerifier {
+export function createTokenVerifier(
+  deps: IdentityDeps,
+  keys: SigningKeys,
+  secrets: SecretVerifier,
+): TokenVerifier {
   const verified = new LRUCache<string, VerifiedToken & { readonly kid: string }>({ max: 20_000 });
 
   async function check(token: string): Promise<VerifiedToken> {
@@ -63,7 +67,8 @@ export function createTokenVerifier(deps: IdentityDeps, keys: SigningKeys, secre
     } catch (error) {
       if (error instanceof AppError) throw error;
       if (error instanceof errors.JWTExpired) throw refused("it has expired");
-      if (error instanceof errors.JOSEError || error instanceof TypeError) throw refused("it is not one of ours");
+      if (error instanceof errors.JOSEError || error instanceof TypeError)
+        throw refused("it is not one of ours");
       throw error;
     }
   }

@@ -14,7 +14,16 @@ import {
 } from "./user-store.ts";
 
 /** Would be mistaken for parts of the API, or for everybody. */
-const reservedNames = new Set(["anonymous", "api", "v2", "token", "health", "metrics", "garbage-collector", "root"]);
+const reservedNames = new Set([
+  "anonymous",
+  "api",
+  "v2",
+  "token",
+  "health",
+  "metrics",
+  "garbage-collector",
+  "root",
+]);
 
 /** Creates a user with a namespace of the same name. `REQUEST_INVALID` for a name or password that is none, `ALREADY_EXISTS`. */
 export async function createUser(
@@ -39,7 +48,8 @@ export async function createUser(
 /** `NOT_FOUND` when there is no such user. */
 export async function getUser(deps: IdentityDeps, username: string): Promise<User> {
   const user = await findUserByName(deps.database.read, username);
-  if (user === undefined) throw new AppError("NOT_FOUND", `there is no user ${JSON.stringify(username.slice(0, 80))}`);
+  if (user === undefined)
+    throw new AppError("NOT_FOUND", `there is no user ${JSON.stringify(username.slice(0, 80))}`);
   const { passwordHash: _, ...shown } = user;
   return shown;
 }
@@ -60,7 +70,11 @@ export async function changeUser(
     if ((!isAdmin || isDisabled) && user.isAdmin && !(await hasOtherAdministrator(tx, user.id))) {
       throw new AppError("IN_USE", "this is the last administrator who can sign in; make another one first");
     }
-    await updateUser(tx, user.id, { isAdmin, isDisabled, ...(passwordHash === undefined ? {} : { passwordHash }) });
+    await updateUser(tx, user.id, {
+      isAdmin,
+      isDisabled,
+      ...(passwordHash === undefined ? {} : { passwordHash }),
+    });
     await bumpAccessVersion(tx);
   });
   deps.access.changed();

@@ -24,7 +24,10 @@ export function createPasswordHasher(): PasswordHasher {
     hash(password) {
       const bytes = Buffer.byteLength(password);
       if ([...password].length < minLength || bytes > maxBytes) {
-        throw new AppError("REQUEST_INVALID", `a password has at least ${minLength} characters and at most ${maxBytes} bytes`);
+        throw new AppError(
+          "REQUEST_INVALID",
+          `a password has at least ${minLength} characters and at most ${maxBytes} bytes`,
+        );
       }
       return turns.run(() => hash(password, parameters));
     },

@@ -60,7 +60,10 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: userReply,
       handle: async (_call, request) => {
         const { isAdmin = false, ...user } = request.body as NewUser; // as: checked against `body` before
-        return { status: 201, body: { kind: "json", value: shape(await createUser(deps, { ...user, isAdmin })) } };
+        return {
+          status: 201,
+          body: { kind: "json", value: shape(await createUser(deps, { ...user, isAdmin })) },
+        };
       },
     }),
     endpoint({

@@ -5,8 +5,8 @@ import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { listLinkedBlobIds, markUnlinkedBlobs } from "../blobs/linked-blob-store.ts";
-import { listUploadsOf } from "../uploads/upload-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { listUploadsOf } from "../uploads/upload-store.ts";
 import {
   deleteRepositoryRow,
   findRepository,

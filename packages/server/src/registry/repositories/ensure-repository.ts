@@ -1,6 +1,6 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
-import { actorName } from "../../access/actor.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { actorName } from "../../access/actor.ts";
 import { namespaceOf } from "../../access/create-access.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";

@@ -3,8 +3,8 @@ import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { TagName } from "@entrepot/oci/tag-name";
 import type { NewEvent } from "../../activity/events/event-store.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
-import { holdManifest, releaseManifest } from "../manifests/manifest-hold-store.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { holdManifest, releaseManifest } from "../manifests/manifest-hold-store.ts";
 import { findTag, recordTagChanges, upsertTag } from "./tag-store.ts";
 
 /** Points tags at a manifest, in the caller's transaction, with history and events. A tag that points there already does not change. */

@@ -16,5 +16,8 @@ export async function openBlobStore(url: string, clock: Clock): Promise<BlobStor
     const { openFilesystemBlobStore } = await import("./filesystem/filesystem-blob-store.ts");
     return openFilesystemBlobStore(resolve(url.slice("file:".length).replace(/^\/\/(?=\/)/, "")));
   }
-  throw new AppError("REQUEST_INVALID", "a storage url is file:PATH, such as file:/var/lib/entrepot/storage, or memory:");
+  throw new AppError(
+    "REQUEST_INVALID",
+    "a storage url is file:PATH, such as file:/var/lib/entrepot/storage, or memory:",
+  );
 }

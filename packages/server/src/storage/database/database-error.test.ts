@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
 import { AppError } from "../../lib/app-error.ts";
-import { isForeignKeyViolation, isUniqueViolation } from "./database-error.ts";
 import type { Database, Tx } from "./database.ts";
+import { isForeignKeyViolation, isUniqueViolation } from "./database-error.ts";
 import { eachDatabase } from "./testing/each-database.ts";
 import { insertLinkedBlob, insertManifest, insertRepository, insertTag } from "./testing/rows.ts";
 

@@ -6,7 +6,10 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /** Turns errors of the file system that a caller can be told about into the catalogue's; `missing` is what "no such file" means here. */
-export function translate(error: unknown, missing: Extract<AppErrorCode, "BLOB_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN">): unknown {
+export function translate(
+  error: unknown,
+  missing: Extract<AppErrorCode, "BLOB_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN">,
+): unknown {
   switch (systemCode(error)) {
     case "ENOENT":
       return new AppError(missing, "its bytes are not in storage", { cause: error });

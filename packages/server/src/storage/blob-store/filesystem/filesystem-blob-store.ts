@@ -46,7 +46,8 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
       await ensure(folder);
     }
   }
-  for (const folder of [root, uploads, blobs, join(blobs, "sha256"), join(blobs, "sha512")]) await ensure(folder);
+  for (const folder of [root, uploads, blobs, join(blobs, "sha256"), join(blobs, "sha512")])
+    await ensure(folder);
 
   return {
     async openUpload(id, offsetBytes) {
@@ -56,7 +57,10 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
         try {
           const { size } = await handle.stat();
           if (size < offsetBytes) {
-            throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} has ${size} bytes in storage, not ${offsetBytes}`);
+            throw new AppError(
+              "BLOB_UPLOAD_UNKNOWN",
+              `upload ${id} has ${size} bytes in storage, not ${offsetBytes}`,
+            );
           }
           if (size > offsetBytes) await handle.truncate(offsetBytes);
           return createFileWriter(handle, offsetBytes);
@@ -72,7 +76,10 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
       const reader = await openFile(uploadPath(id), "BLOB_UPLOAD_UNKNOWN");
       if (reader.sizeBytes >= sizeBytes) return { ...reader, sizeBytes };
       await reader.close();
-      throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} has ${reader.sizeBytes} bytes in storage, not ${sizeBytes}`);
+      throw new AppError(
+        "BLOB_UPLOAD_UNKNOWN",
+        `upload ${id} has ${reader.sizeBytes} bytes in storage, not ${sizeBytes}`,
+      );
     },
     async commitUpload(id, digest, sizeBytes) {
       const location = locationOf(id, digest);
@@ -81,7 +88,10 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
         await ensure(dirname(target));
         if (!(await isFile(target, sizeBytes))) {
           if (!(await isFile(uploadPath(id), sizeBytes))) {
-            throw new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} does not have its ${sizeBytes} bytes in storage`);
+            throw new AppError(
+              "BLOB_UPLOAD_UNKNOWN",
+              `upload ${id} does not have its ${sizeBytes} bytes in storage`,
+            );
           }
           await rename(uploadPath(id), target);
         }
@@ -143,7 +153,12 @@ async function openFile(path: string, missing: "BLOB_UNKNOWN" | "BLOB_UPLOAD_UNK
       async read(buffer, position) {
         let filled = 0;
         while (filled < buffer.byteLength) {
-          const { bytesRead } = await file.read(buffer, filled, buffer.byteLength - filled, position + filled);
+          const { bytesRead } = await file.read(
+            buffer,
+            filled,
+            buffer.byteLength - filled,
+            position + filled,
+          );
           if (bytesRead === 0) break;
           filled += bytesRead;
         }

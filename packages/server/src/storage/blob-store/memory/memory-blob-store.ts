@@ -1,6 +1,13 @@
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
-import type { BlobLocation, BlobReader, BlobStore, BlobWriter, StoredObject, UploadId } from "../blob-store.ts";
+import type {
+  BlobLocation,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  StoredObject,
+  UploadId,
+} from "../blob-store.ts";
 import { checkLocation, checkUploadId, locationOf } from "../names.ts";
 
 interface Entry {

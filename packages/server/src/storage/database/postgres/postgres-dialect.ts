@@ -9,7 +9,7 @@ import {
   PostgresQueryCompiler,
   type QueryResult,
 } from "kysely";
-import type { Pool, PoolClient, QueryConfig, QueryResult as PgResult } from "pg";
+import type { QueryResult as PgResult, Pool, PoolClient, QueryConfig } from "pg";
 import { checkedParameters } from "../checked-parameters.ts";
 import {
   connectionLost,

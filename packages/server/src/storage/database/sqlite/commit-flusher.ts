@@ -1,5 +1,5 @@
-import type { Log } from "../../../lib/log.ts";
 import { AppError } from "../../../lib/app-error.ts";
+import type { Log } from "../../../lib/log.ts";
 
 /**
  * Makes commits durable, several with one flush, without stopping the event loop while the disk works.

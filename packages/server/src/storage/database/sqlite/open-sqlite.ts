@@ -1,11 +1,11 @@
-import { mkdtemp, mkdir, open, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Kysely, sql } from "kysely";
 import { AppError } from "../../../lib/app-error.ts";
-import { translateDatabaseError } from "../database-error.ts";
 import type { Database, Tx } from "../database.ts";
+import { translateDatabaseError } from "../database-error.ts";
 import { migrate } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";

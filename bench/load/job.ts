@@ -1,0 +1,33 @@
+/** Work for the load process: everything it needs to know, as plain data. */
+export type Job = ReadJob | PushJob;
+
+export interface ReadJob {
+  readonly kind: "read";
+  readonly port: number;
+  readonly method: "GET" | "HEAD";
+  /** Asked for in turn. */
+  readonly paths: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly requests: number;
+}
+
+export interface PushJob {
+  readonly kind: "push";
+  readonly port: number;
+  readonly repository: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly requests: number;
+  readonly sizeBytes: number;
+  /** As docker does (POST, PATCH, PUT), or POST and one PUT with the body. */
+  readonly flow: "patch" | "put";
+}
+
+export interface JobResult {
+  readonly seconds: number;
+  readonly requests: number;
+  readonly bytes: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
