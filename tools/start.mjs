@@ -4,4 +4,4 @@ if (major < 24 || (major === 24 && minor < 15)) {
   console.error(`Entrepôt needs Node.js 24.15 or newer; this is ${process.version}.`);
   process.exit(1);
 }
-await import("../packages/server/src/main.ts");
+await import("../packages/server/dist/main.js");

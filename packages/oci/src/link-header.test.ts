@@ -17,6 +17,7 @@ for (const [header, expected] of [
   ['</x>; rel="prev"', undefined],
   ['</x>; title="rel=next"', undefined],
   ["</x>; rel=nextpage", undefined],
+  [String.raw`</x\>; rel=next`, "/x\\"],
   ["</x>", undefined],
   ["</x>; next", undefined],
   ["/x; rel=next", undefined],

@@ -111,6 +111,7 @@ test("takes types nobody knows, and reads what they share with those it knows", 
   assert.equal(parsed.artifactType, "a/b");
   const list = parse({ schemaVersion: 1, manifests: [child] }, "application/x");
   assert.deepEqual([list.kind, list.manifests, list.artifactType], ["index", [child], undefined]);
+  assert.equal(parse({ schemaVersion: 3, fsLayers: [] }, "application/x").kind, "image");
   const empty = parse({}, "application/x");
   assert.deepEqual([empty.kind, empty.artifactType, empty.config], ["image", undefined, undefined]);
   refuses({ config: "x" }, "application/x", /config of the manifest/);

@@ -79,13 +79,13 @@ for (const [requested, permitted, granted] of [
   [["*"], [], []],
   [[], ["*"], []],
 ] as const) {
-  test(`grants [${granted}] of [${requested}] where [${permitted}] is permitted`, () => {
+  test(`grants [${granted.join()}] of [${requested.join()}] where [${permitted.join()}] is permitted`, () => {
     assert.deepEqual(intersectActions(requested, permitted), granted);
   });
 }
 
 test("grants nothing that was not both asked and permitted", () => {
-  const actions = fc.array(fc.constantFrom("pull", "push", "delete"));
+  const actions = fc.array(fc.constantFrom<string>("pull", "push", "delete"));
   fc.assert(
     fc.property(actions, actions, (requested, permitted) => {
       const granted = intersectActions(requested, permitted);

@@ -38,9 +38,8 @@ function parseScope(text: string): Scope {
     .slice(last + 1)
     .split(",")
     .filter((action) => action !== "");
+  // A missing colon has left the type or the name empty, which neither grammar takes.
   const isValid =
-    first > 0 &&
-    last > first &&
     nameGrammar.test(name) &&
     /^[a-z0-9]+$/.test(type) &&
     actions.every((action) => /^(?:[a-z]+|\*)$/.test(action));

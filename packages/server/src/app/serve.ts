@@ -17,7 +17,7 @@ export interface ServeOptions {
  * process is kept. A second signal ends it at once. Throws `ConfigError` or `AppError` when it cannot start.
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const config = loadConfig(processEnvironment(), options.configFile);
+  const config = await loadConfig(processEnvironment(), options.configFile);
   const log = createLog({ level: config.logLevel, format: config.logFormat, destination: process.stdout });
   if (config.workers > 1 && cluster.isPrimary) {
     // Tables and the first administrator are made once, before the workers look for them.

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
 import { type Config, type Settings, settings } from "./config.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
 import type { Setting } from "./settings.ts";
@@ -17,10 +16,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * `X_FILE` names a file with the value of `X`, for secrets. Throws `ConfigError` with everything that is wrong: unknown keys and
  * variables, values that are not of their form, combinations that cannot work. An empty variable counts as not set.
  */
-export function loadConfig(environment: Environment, configFile?: string): Config {
+export async function loadConfig(environment: Environment, configFile?: string): Promise<Config> {
   const problems: string[] = [];
   const path = configFile ?? environment[fileVariable];
-  const fromFile = path === undefined || path === "" ? new Map<string, string>() : readFile(path, problems);
+  const fromFile =
+    path === undefined || path === "" ? new Map<string, string>() : await readFile(path, problems);
   const fromEnvironment = readEnvironment(environment, problems);
   const parsed = parseSettings(fromFile, fromEnvironment, problems);
   if ((parsed.tlsCertificate === undefined) !== (parsed.tlsKey === undefined)) {
@@ -80,7 +80,7 @@ function readSecretFile(variable: string, path: string, problems: string[]): str
   }
 }
 
-function readFile(path: string, problems: string[]): ReadonlyMap<string, string> {
+async function readFile(path: string, problems: string[]): Promise<ReadonlyMap<string, string>> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -92,6 +92,7 @@ function readFile(path: string, problems: string[]): ReadonlyMap<string, string>
     problems.push(`the configuration file ${path} is larger than ${maxFileBytes} bytes`);
     return new Map();
   }
+  const { LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
   if (document.errors.length > 0) {

@@ -1,9 +1,8 @@
-import { type TSchema } from "typebox";
-import { Compile } from "typebox/compile";
+import type { TSchema } from "typebox";
 import { AppError } from "../lib/app-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 
-export type BodyCheck = (bytes: Uint8Array, contentType: string | undefined) => unknown;
+export type BodyCheck = (bytes: Uint8Array, contentType: string | undefined) => Promise<unknown>;
 
 const shownProblems = 3;
 
@@ -13,15 +12,16 @@ const shownProblems = 3;
  */
 export function createBodyCheck(endpoint: Endpoint): BodyCheck | undefined {
   if (endpoint.body === undefined) return undefined;
-  const schema: TSchema = endpoint.body;
-  const validator = Compile(schema);
-  return (bytes, contentType) => {
+  const load = endpoint.body;
+  let validator: Promise<Validator> | undefined;
+  return async (bytes, contentType) => {
     const type = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
     const text = decode(bytes);
     const value = type === "application/x-www-form-urlencoded" ? parseForm(text) : parseJson(text, type);
-    if (validator.Check(value)) return value;
-    const problems = validator
-      .Errors(value)
+    validator ??= load().then(compile);
+    const { Check, Errors } = await validator;
+    if (Check(value)) return value;
+    const problems = Errors(value)
       .slice(0, shownProblems)
       .map((problem) => `${problem.instancePath || "the body"} ${problem.message}`);
     throw new AppError(
@@ -29,6 +29,18 @@ export function createBodyCheck(endpoint: Endpoint): BodyCheck | undefined {
       `the request body is not of the documented form: ${problems.join("; ")}`,
     );
   };
+}
+
+interface Validator {
+  readonly Check: (value: unknown) => boolean;
+  readonly Errors: (value: unknown) => readonly { readonly instancePath: string; readonly message: string }[];
+}
+
+/** Compiled at the first body: most processes never see one of most endpoints, and the compiler is a large module. */
+async function compile(schema: TSchema): Promise<Validator> {
+  const { Compile } = await import("typebox/compile");
+  const validator = Compile(schema);
+  return { Check: (value) => validator.Check(value), Errors: (value) => validator.Errors(value) };
 }
 
 function decode(bytes: Uint8Array): string {

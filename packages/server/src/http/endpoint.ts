@@ -22,12 +22,13 @@ export interface Endpoint {
   /** Who may call it; checked before `handle` runs. */
   readonly can: Permission;
   readonly summary: string;
-  /** Shape of a JSON or form body, checked before `handle`; absent = the handler reads `request.raw` or expects no body. */
-  readonly body?: TSchema;
-  /** Shape of the query; absent = the handler reads `request.query` itself (OCI endpoints ignore what they do not know). */
-  readonly query?: TSchema;
+  /**
+   * Shape of a JSON or form body, checked before `handle`; absent = the handler reads `request.raw` or expects no body. Schemas are loaded when they
+   * are first needed: most processes never check most bodies, and the schema library is larger than the rest of the server.
+   */
+  readonly body?: () => Promise<TSchema>;
   /** Shape of the JSON reply, for the documents; absent for OCI endpoints. */
-  readonly reply?: TSchema;
+  readonly reply?: () => Promise<TSchema>;
   /** Scopes a challenge names beyond the one that follows from `can` (a mount also needs pull on its source). */
   readonly extraScopes?: (request: Pick<Request, "params" | "query">) => readonly Scope[];
   handle(call: Call, request: Request): Promise<Reply>;

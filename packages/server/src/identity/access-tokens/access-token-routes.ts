@@ -3,9 +3,11 @@ import type { UserActor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { accessTokenList, createdAccessToken, type NewAccessToken, newAccessToken } from "../user-schema.ts";
+import type { NewAccessToken } from "../user-schema.ts";
 import type { AccessToken } from "./access-token-store.ts";
 import { createAccessToken, listOwnAccessTokens, revokeAccessToken } from "./manage-access-tokens.ts";
+
+const schemas = () => import("../user-schema.ts");
 
 const signedIn = { who: "signed-in" } as const;
 
@@ -18,7 +20,7 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/me/access-tokens",
       can: signedIn,
       summary: "One's own access tokens, without their secrets.",
-      reply: accessTokenList,
+      reply: async () => (await schemas()).accessTokenList,
       handle: async (call) => {
         const tokens = await listOwnAccessTokens(deps, ownerOf(call).userId);
         return { status: 200, body: { kind: "json", value: { tokens: tokens.map(shape) } } };
@@ -30,8 +32,8 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/me/access-tokens",
       can: signedIn,
       summary: "Make an access token; the secret is in this reply and never again.",
-      body: newAccessToken,
-      reply: createdAccessToken,
+      body: async () => (await schemas()).newAccessToken,
+      reply: async () => (await schemas()).createdAccessToken,
       handle: async (call, request) => {
         const body = request.body as NewAccessToken; // as: checked against `body` before
         const { token, secret } = await createAccessToken(deps, ownerOf(call).userId, body);

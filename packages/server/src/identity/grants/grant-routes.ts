@@ -1,8 +1,10 @@
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { type GrantBody, grantBody, grantList, grantReply } from "../user-schema.ts";
+import type { GrantBody } from "../user-schema.ts";
 import { listRepositoryGrants, removeGrant, setGrant } from "./manage-grants.ts";
+
+const schemas = () => import("../user-schema.ts");
 
 // A hyphen is no component of a repository name, so what follows it can never be part of one.
 const collection = "/api/v1/repositories/{name}/-/grants";
@@ -17,7 +19,7 @@ export function grantEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: collection,
       can: admin,
       summary: "Grants on a repository.",
-      reply: grantList,
+      reply: async () => (await schemas()).grantList,
       handle: async (_call, request) => {
         const grants = await listRepositoryGrants(deps, parseRepositoryName(request.params["name"] ?? ""));
         const value = { grants: grants.map(({ username, role }) => ({ username, role })) };
@@ -30,8 +32,8 @@ export function grantEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: `${collection}/{username}`,
       can: admin,
       summary: "Grant a user a role on a repository: read, write or admin.",
-      body: grantBody,
-      reply: grantReply,
+      body: async () => (await schemas()).grantBody,
+      reply: async () => (await schemas()).grantReply,
       handle: async (_call, request) => {
         const { role } = request.body as GrantBody; // as: checked against `body` before
         const username = request.params["username"] ?? "";

@@ -1,5 +1,4 @@
 import { formatScopes, mergeScopes, parseScopes } from "@entrepot/oci/scope";
-import { type Static, Type } from "typebox";
 import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -9,21 +8,7 @@ import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
 import { findRefreshToken, touchRefreshToken } from "./refresh-token-store.ts";
 import type { SigningKeys } from "./signing-keys.ts";
-
-const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
-
-/** Docker's OAuth2 token request. Unknown fields are taken: clients add their own. */
-const tokenForm = Type.Object({
-  grant_type: Type.String({ maxLength: 50 }),
-  service: text(255),
-  client_id: text(255),
-  access_type: text(50),
-  scope: text(50_000),
-  username: text(255),
-  password: text(4_096),
-  refresh_token: text(4_096),
-});
-type TokenForm = Static<typeof tokenForm>;
+import type { TokenForm } from "./token-schema.ts";
 
 const noStore = { "cache-control": "no-store" };
 
@@ -112,7 +97,7 @@ export function tokenEndpoints(
       path: "/token",
       can: { who: "public" },
       summary: "A bearer token by OAuth2: with a password, or with a refresh token.",
-      body: tokenForm,
+      body: async () => (await import("./token-schema.ts")).tokenForm,
       handle: byPost,
     }),
     endpoint({

@@ -2,17 +2,11 @@ import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import {
-  meReply,
-  type NewUser,
-  newUser,
-  type UserPatch,
-  userList,
-  userPatch,
-  userReply,
-} from "../user-schema.ts";
+import type { NewUser, UserPatch } from "../user-schema.ts";
 import { changeUser, createUser, getUser } from "./manage-users.ts";
 import { listUsers, type User } from "./user-store.ts";
+
+const schemas = () => import("../user-schema.ts");
 
 const limits = { defaultLimit: 100, maxLimit: 1_000 };
 const administrator = { who: "administrator" } as const;
@@ -26,7 +20,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/me",
       can: { who: "signed-in" },
       summary: "Who the caller is.",
-      reply: meReply,
+      reply: async () => (await schemas()).meReply,
       handle: async ({ actor }) => {
         if (actor.kind !== "user") throw new AppError("UNAUTHORIZED", "sign in first");
         const value = { username: actor.username, isAdmin: actor.isAdmin, credential: actor.credential };
@@ -39,7 +33,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users",
       can: administrator,
       summary: "Users by name (`n`, `last`).",
-      reply: userList,
+      reply: async () => (await schemas()).userList,
       handle: async (_call, request) => {
         const page = parsePage(request.query, limits);
         const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
@@ -56,8 +50,8 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users",
       can: administrator,
       summary: "Create a user, with a namespace of the same name.",
-      body: newUser,
-      reply: userReply,
+      body: async () => (await schemas()).newUser,
+      reply: async () => (await schemas()).userReply,
       handle: async (_call, request) => {
         const { isAdmin = false, ...user } = request.body as NewUser; // as: checked against `body` before
         return {
@@ -72,7 +66,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users/{username}",
       can: administrator,
       summary: "One user.",
-      reply: userReply,
+      reply: async () => (await schemas()).userReply,
       handle: async (_call, request) => {
         const user = await getUser(deps, request.params["username"] ?? "");
         return { status: 200, body: { kind: "json", value: shape(user) } };
@@ -84,8 +78,8 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users/{username}",
       can: administrator,
       summary: "Change a user's password or standing; disabling revokes everything they hold.",
-      body: userPatch,
-      reply: userReply,
+      body: async () => (await schemas()).userPatch,
+      reply: async () => (await schemas()).userReply,
       handle: async (_call, request) => {
         const change = request.body as UserPatch; // as: checked against `body` before
         const user = await changeUser(deps, request.params["username"] ?? "", change);

@@ -1,6 +1,8 @@
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
-import { garbageReply, passReply, type RunRequest, runRequest } from "./garbage-collection-schema.ts";
+import type { RunRequest } from "./garbage-collection-schema.ts";
 import type { GarbageCollector } from "./garbage-collector.ts";
+
+const schemas = () => import("./garbage-collection-schema.ts");
 
 /** Management of the collector: what it would do, and a pass now. It runs by itself all the time. */
 export function garbageCollectionEndpoints(collector: GarbageCollector): readonly Endpoint[] {
@@ -15,7 +17,7 @@ export function garbageCollectionEndpoints(collector: GarbageCollector): readonl
       path: "/api/v1/garbage-collection",
       can: { who: "administrator" },
       summary: "What a pass would remove now, and what the last one of this instance removed.",
-      reply: garbageReply,
+      reply: async () => (await schemas()).garbageReply,
       handle: async () => ({ status: 200, body: { kind: "json", value: await status() } }),
     }),
     endpoint({
@@ -24,8 +26,8 @@ export function garbageCollectionEndpoints(collector: GarbageCollector): readonl
       path: "/api/v1/garbage-collection/runs",
       can: { who: "administrator" },
       summary: "Collect garbage now, or only tell what would go (`dryRun`).",
-      body: runRequest,
-      reply: passReply,
+      body: async () => (await schemas()).runRequest,
+      reply: async () => (await schemas()).passReply,
       handle: async (_call, request) => {
         const { dryRun } = request.body as RunRequest; // as: checked against `body` before
         const value = dryRun ? await status() : await collector.runNow();

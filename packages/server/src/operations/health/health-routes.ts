@@ -1,13 +1,7 @@
-import { Type } from "typebox";
 import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
 import { checkEndToEnd, checkInstance, type Health, type HealthDeps } from "./check-health.ts";
 
-const reply = Type.Object({
-  status: Type.Union([Type.Literal("ok"), Type.Literal("failing"), Type.Literal("draining")]),
-  parts: Type.Array(
-    Type.Object({ name: Type.String(), ok: Type.Boolean(), error: Type.Optional(Type.String()) }),
-  ),
-});
+const reply = async () => (await import("./health-schema.ts")).healthReply;
 
 /** For load balancers and watchers: 200 or 503, and which part fails. */
 export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {

@@ -4,13 +4,10 @@ import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { deleteRepository, getRepository, setVisibility } from "./change-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
-import {
-  type RepositoryPatch,
-  repositoryList,
-  repositoryPatch,
-  repositoryReply,
-} from "./repository-schema.ts";
+import type { RepositoryPatch } from "./repository-schema.ts";
 import type { RepositoryRow } from "./repository-store.ts";
+
+const schemas = () => import("./repository-schema.ts");
 
 const limits = { defaultLimit: 100, maxLimit: 1_000 };
 const item = "/api/v1/repositories/{name}";
@@ -24,7 +21,7 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: "/api/v1/repositories",
       can: { who: "identified" },
       summary: "Repositories that the caller may pull, by name (`n`, `last`).",
-      reply: repositoryList,
+      reply: async () => (await schemas()).repositoryList,
       handle: async (call, request) => {
         const page = parsePage(request.query, limits);
         const { repositories, hasMore } = await listCatalog(deps, call.actor, page);
@@ -45,7 +42,7 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: { who: "repository", action: "pull" },
       summary: "One repository.",
-      reply: repositoryReply,
+      reply: async () => (await schemas()).repositoryReply,
       handle: async (_call, request) => {
         const repository = await getRepository(deps, parseRepositoryName(request.params["name"] ?? ""));
         return { status: 200, body: { kind: "json", value: shape(repository) } };
@@ -57,8 +54,8 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: { who: "repository", action: "admin" },
       summary: "Change a repository's visibility.",
-      body: repositoryPatch,
-      reply: repositoryReply,
+      body: async () => (await schemas()).repositoryPatch,
+      reply: async () => (await schemas()).repositoryReply,
       handle: async (call, request) => {
         const name = parseRepositoryName(request.params["name"] ?? "");
         const { visibility } = request.body as RepositoryPatch; // as: checked against `body` before

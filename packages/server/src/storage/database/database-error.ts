@@ -1,4 +1,3 @@
-import { DatabaseError as PostgresError } from "pg";
 import { AppError } from "../../lib/app-error.ts";
 
 /*
@@ -15,7 +14,7 @@ const postgresForeignKey: readonly string[] = ["23503", "23001"]; // foreign_key
 export function isUniqueViolation(error: unknown): boolean {
   const sqlite = sqliteErrorCode(error);
   if (sqlite !== undefined) return sqliteUnique.includes(sqlite);
-  return error instanceof PostgresError && error.code === "23505"; // unique_violation
+  return isPostgresError(error) && error.code === "23505"; // unique_violation
 }
 
 /**
@@ -25,18 +24,18 @@ export function isUniqueViolation(error: unknown): boolean {
 export function isForeignKeyViolation(error: unknown): boolean {
   const sqlite = sqliteErrorCode(error);
   if (sqlite !== undefined) return sqliteForeignKey.includes(sqlite);
-  return error instanceof PostgresError && postgresForeignKey.includes(error.code ?? "");
+  return isPostgresError(error) && postgresForeignKey.includes(error.code ?? "");
 }
 
 /** Whether the transaction failed only because of others that ran at the same time, so that the same work may succeed now. */
 export function isConcurrencyFailure(error: unknown): boolean {
-  if (!(error instanceof PostgresError)) return false;
+  if (!isPostgresError(error)) return false;
   return error.code === "40001" || error.code === "40P01" || isStaleStatement(error); // serialization_failure, deadlock_detected
 }
 
 /** Whether a prepared statement was made before a migration changed what it returns; preparing it again helps. */
 export function isStaleStatement(error: unknown): boolean {
-  return error instanceof PostgresError && error.code === "0A000" && error.message.includes("cached plan");
+  return isPostgresError(error) && error.code === "0A000" && error.message.includes("cached plan");
 }
 
 /** Whether another process holds SQLite's write lock. */
@@ -52,7 +51,7 @@ export function isSqliteBusy(error: unknown): boolean {
 export function translateDatabaseError(error: unknown): unknown {
   const sqlite = sqliteErrorCode(error);
   if (sqlite !== undefined) return translateSqlite(error, sqlite);
-  return error instanceof PostgresError ? translatePostgres(error) : error;
+  return isPostgresError(error) ? translatePostgres(error) : error;
 }
 
 /** The connection broke, or could not be made: nobody knows whether the statement, or a commit, was carried out. */
@@ -100,7 +99,7 @@ function translatePostgres(error: PostgresError): unknown {
 
 /** Whether the connection must not be used again after this error. */
 export function endsConnection(error: unknown): boolean {
-  if (error instanceof PostgresError) return /^(08|57P|25006|25P03)/.test(error.code ?? "");
+  if (isPostgresError(error)) return /^(08|57P|25006|25P03)/.test(error.code ?? "");
   // pg reports lost sockets and its own timeouts as plain errors. A RangeError is ours: a value that was refused.
   return !(error instanceof RangeError);
 }
@@ -113,4 +112,11 @@ function unavailable(message: string, cause: unknown): AppError {
 function sqliteErrorCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_SQLITE_ERROR") return undefined;
   return "errcode" in error && typeof error.errcode === "number" ? error.errcode : undefined;
+}
+
+/** What PostgreSQL reported; told by its form, so that the driver is loaded only where PostgreSQL is used. */
+type PostgresError = Error & { readonly code?: string; readonly severity: string };
+
+function isPostgresError(error: unknown): error is PostgresError {
+  return error instanceof Error && "severity" in error && typeof error.severity === "string";
 }

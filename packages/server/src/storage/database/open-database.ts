@@ -1,7 +1,6 @@
 import { AppError } from "../../lib/app-error.ts";
 import type { Database } from "./database.ts";
 import type { OpenDatabaseOptions } from "./open-database-options.ts";
-import { openPostgres } from "./postgres/open-postgres.ts";
 import { openSqlite } from "./sqlite/open-sqlite.ts";
 
 /**
@@ -18,7 +17,11 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
       "a SQLite database url is sqlite:PATH, for example sqlite:/var/lib/entrepot/entrepot.db",
     );
   }
-  if (/^postgres(ql)?:\/\//.test(options.url)) return openPostgres(options);
+  if (/^postgres(ql)?:\/\//.test(options.url)) {
+    // Loaded only where it is used: it costs memory and start-up time.
+    const { openPostgres } = await import("./postgres/open-postgres.ts");
+    return openPostgres(options);
+  }
   throw new AppError(
     "REQUEST_INVALID",
     "a database url begins with sqlite: or postgres://, for example sqlite:/var/lib/entrepot/entrepot.db",
