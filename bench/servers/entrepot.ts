@@ -45,7 +45,7 @@ export async function startEntrepot(
 async function token(port: number, scope: string): Promise<string> {
   const basic = Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64");
   const query = new URLSearchParams({ service: "entrepot", scope });
-  const response = await fetch(`http://127.0.0.1:${port}/token?${query}`, {
+  const response = await fetch(`http://127.0.0.1:${port}/token?${query.toString()}`, {
     headers: { authorization: `Basic ${basic}` },
   });
   if (!response.ok) throw new Error(`the token service answered ${response.status}`);

@@ -118,7 +118,7 @@ function flatten(value: unknown, prefix: string, into: Map<string, string>): voi
     }
     return;
   }
-  into.set(prefix, Array.isArray(value) ? JSON.stringify(value) : String(value));
+  into.set(prefix, typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /** "; did you mean X?" for a name one or two slips away from a known one. */

@@ -59,7 +59,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
     }
     inFlight += 1;
     if (draining) response.setHeader("connection", "close");
-    handleRequest(handler, request, response, { expectsContinue }).finally(() => {
+    void handleRequest(handler, request, response, { expectsContinue }).finally(() => {
       inFlight -= 1;
     });
   }

@@ -4,8 +4,12 @@ import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { NewAccessToken } from "../user-schema.ts";
-import type { AccessToken } from "./access-token-store.ts";
-import { createAccessToken, listOwnAccessTokens, revokeAccessToken } from "./manage-access-tokens.ts";
+import {
+  type AccessToken,
+  createAccessToken,
+  listOwnAccessTokens,
+  revokeAccessToken,
+} from "./manage-access-tokens.ts";
 
 const schemas = () => import("../user-schema.ts");
 

@@ -11,6 +11,8 @@ import {
   listAccessTokens,
 } from "./access-token-store.ts";
 
+export type { AccessToken };
+
 /** Tells a person, and a scanner for leaked secrets, what it is. */
 export const accessTokenPrefix = "entp_";
 

@@ -2,11 +2,10 @@ import { formatScopes, mergeScopes, parseScopes } from "@entrepot/oci/scope";
 import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { hashSecret } from "../access-tokens/manage-access-tokens.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
+import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
-import { findRefreshToken, touchRefreshToken } from "./refresh-token-store.ts";
+import { redeemRefreshToken } from "./redeem-refresh-token.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import type { TokenForm } from "./token-schema.ts";
 
@@ -62,24 +61,10 @@ export function tokenEndpoints(
       case "password":
         return secrets.verify(form.username ?? "", form.password ?? "", remoteAddress);
       case "refresh_token":
-        return byRefreshToken(form.refresh_token ?? "", remoteAddress);
+        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", remoteAddress);
       default:
         throw new AppError("REQUEST_INVALID", "grant_type must be password or refresh_token");
     }
-  }
-
-  async function byRefreshToken(secret: string, remoteAddress: string) {
-    // Clients without a user name send whatever secret they have here.
-    if (secret.startsWith("entp_")) return secrets.verifyAccessToken(secret, remoteAddress);
-    const found = await findRefreshToken(deps.database.read, hashSecret(secret));
-    const living = found && (await secrets.findLiving(found.userId, found.accessTokenId));
-    if (found === undefined || living === undefined || found.service !== deps.tokens.service) {
-      throw new AppError("UNAUTHORIZED", "the refresh token is unknown or was revoked; sign in again");
-    }
-    await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, deps.clock.nowMs()), {
-      durable: false,
-    });
-    return actorOf(living.user, "refresh-token", living.accessToken);
   }
 
   return [

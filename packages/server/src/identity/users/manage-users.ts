@@ -2,16 +2,21 @@ import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
+import type { Page } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { deleteRefreshTokensOf } from "../token-service/refresh-token-store.ts";
 import {
   findUserByName,
   hasAnyUser,
   hasOtherAdministrator,
   insertUser,
   insertUserNamespace,
+  listUsers,
   type User,
   updateUser,
 } from "./user-store.ts";
+
+export type { User };
 
 /** Would be mistaken for parts of the API, or for everybody. */
 const reservedNames = new Set([
@@ -45,6 +50,16 @@ export async function createUser(
   return { id, username: user.username, isAdmin: user.isAdmin, isDisabled: false, createdAtMs: nowMs };
 }
 
+/** One page of users by name, and whether more follow. */
+export async function listUserPage(
+  deps: IdentityDeps,
+  page: Page,
+): Promise<{ readonly users: readonly User[]; readonly hasMore: boolean }> {
+  if (page.limit === 0) return { users: [], hasMore: false };
+  const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
+  return { users: rows.slice(0, page.limit), hasMore: rows.length > page.limit };
+}
+
 /** `NOT_FOUND` when there is no such user. */
 export async function getUser(deps: IdentityDeps, username: string): Promise<User> {
   const user = await findUserByName(deps.database.read, username);
@@ -70,6 +85,8 @@ export async function changeUser(
     if ((!isAdmin || isDisabled) && user.isAdmin && !(await hasOtherAdministrator(tx, user.id))) {
       throw new AppError("IN_USE", "this is the last administrator who can sign in; make another one first");
     }
+    // Whoever knew the old password must not stay signed in by what they got with it.
+    if (passwordHash !== undefined) await deleteRefreshTokensOf(tx, user.id);
     await updateUser(tx, user.id, {
       isAdmin,
       isDisabled,

@@ -23,7 +23,7 @@ export function createPasswordHasher(): PasswordHasher {
   return {
     hash(password) {
       const bytes = Buffer.byteLength(password);
-      if ([...password].length < minLength || bytes > maxBytes) {
+      if (password.length < minLength || bytes > maxBytes) {
         throw new AppError(
           "REQUEST_INVALID",
           `a password has at least ${minLength} characters and at most ${maxBytes} bytes`,

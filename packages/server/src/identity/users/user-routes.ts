@@ -3,8 +3,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { NewUser, UserPatch } from "../user-schema.ts";
-import { changeUser, createUser, getUser } from "./manage-users.ts";
-import { listUsers, type User } from "./user-store.ts";
+import { changeUser, createUser, getUser, listUserPage, type User } from "./manage-users.ts";
 
 const schemas = () => import("../user-schema.ts");
 
@@ -36,11 +35,12 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: async () => (await schemas()).userList,
       handle: async (_call, request) => {
         const page = parsePage(request.query, limits);
-        const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
-        const users = rows.slice(0, page.limit);
+        const { users, hasMore } = await listUserPage(deps, page);
         const last = users.at(-1)?.username;
-        const hasMore = rows.length > page.limit && last !== undefined;
-        const next = hasMore ? `/api/v1/users?n=${page.limit}&last=${encodeURIComponent(last)}` : null;
+        const next =
+          hasMore && last !== undefined
+            ? `/api/v1/users?n=${page.limit}&last=${encodeURIComponent(last)}`
+            : null;
         return { status: 200, body: { kind: "json", value: { users: users.map(shape), next } } };
       },
     }),

@@ -57,7 +57,7 @@ function nextUrl(
 ): string {
   const query = new URLSearchParams({ n: String(limit), last: String(after) });
   for (const type of artifactTypes) query.append("artifactType", type);
-  return `/v2/${repository}/referrers/${subject}?${query}`;
+  return `/v2/${repository}/referrers/${subject}?${query.toString()}`;
 }
 
 function parseCursor(last: string | undefined): number {

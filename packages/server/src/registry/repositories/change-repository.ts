@@ -16,6 +16,8 @@ import {
   type Visibility,
 } from "./repository-store.ts";
 
+export type { RepositoryRow };
+
 /** The repository of that name; `NAME_UNKNOWN` when there is none. */
 export async function getRepository(deps: RegistryDeps, name: RepositoryName): Promise<RepositoryRow> {
   const repository = await findRepository(deps.database.read, name);

@@ -2,10 +2,9 @@ import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { deleteRepository, getRepository, setVisibility } from "./change-repository.ts";
+import { deleteRepository, getRepository, type RepositoryRow, setVisibility } from "./change-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
 import type { RepositoryPatch } from "./repository-schema.ts";
-import type { RepositoryRow } from "./repository-store.ts";
 
 const schemas = () => import("./repository-schema.ts");
 

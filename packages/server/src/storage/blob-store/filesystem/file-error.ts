@@ -24,6 +24,7 @@ export function translate(
         cause: error,
         retryAfterSeconds: 1,
       });
+    case undefined:
     default:
       return error;
   }

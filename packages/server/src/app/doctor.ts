@@ -1,0 +1,89 @@
+import { statfs } from "node:fs/promises";
+import { createServer } from "node:net";
+import { type Config } from "../config/config.ts";
+import { processEnvironment } from "../config/environment.ts";
+import { loadConfig } from "../config/load-config.ts";
+import { silentLog } from "../lib/log.ts";
+import { openStores } from "./open-stores.ts";
+
+/** One thing that was looked at, with a sentence for the operator either way. */
+export interface Finding {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+const lowSpaceBytes = 1_073_741_824;
+
+/**
+ * Looks at everything the registry needs before or while it runs: configuration, database, storage, free space, port. Changes nothing but makes
+ * folders and tables that are missing, as a start would. Never throws: what fails is a finding.
+ */
+export async function checkInstallation(options: {
+  readonly configFile?: string;
+}): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const look = async (name: string, work: () => Promise<string>): Promise<boolean> => {
+    try {
+      findings.push({ name, ok: true, message: await work() });
+      return true;
+    } catch (error) {
+      findings.push({ name, ok: false, message: error instanceof Error ? error.message : String(error) });
+      return false;
+    }
+  };
+  let config: Config | undefined;
+  await look("configuration", async () => {
+    config = await loadConfig(processEnvironment(), options.configFile);
+    return "every setting is of its form";
+  });
+  if (config === undefined) return findings;
+  const known = config;
+  await look("stores", async () => checkStores(known));
+  await look("free space", async () => checkSpace(known));
+  await look("port", async () => checkPort(known));
+  return findings;
+}
+
+async function checkStores(config: Config): Promise<string> {
+  const stores = await openStores(config, silentLog);
+  try {
+    await stores.database.probe(5_000);
+    await stores.blobs.probe();
+    return `the database (${stores.database.engine}) answers, storage takes and gives back bytes`;
+  } finally {
+    await stores.close();
+  }
+}
+
+async function checkSpace(config: Config): Promise<string> {
+  if (!config.storageUrl.startsWith("file:")) return "storage is not on a local disk";
+  const { bavail, bsize } = await statfs(config.storageUrl.slice("file:".length));
+  const free = bavail * bsize;
+  if (free < lowSpaceBytes)
+    throw new Error(`only ${Math.round(free / 1e6)} MB are free where blobs are kept`);
+  return `${Math.round(free / 1e9)} GB are free where blobs are kept`;
+}
+
+/** Free, or served by a registry already; anything else there is in the way. */
+async function checkPort(config: Config): Promise<string> {
+  const scheme = config.tlsCertificate === undefined ? "http" : "https";
+  const isFree = await new Promise<boolean>((resolve) => {
+    const server = createServer()
+      .once("error", () => resolve(false))
+      .listen({ port: config.port, host: config.host }, () => server.close(() => resolve(true)));
+  });
+  if (isFree) return `port ${config.port} is free`;
+  try {
+    const response = await fetch(`${scheme}://localhost:${config.port}/health/instance`, {
+      signal: AbortSignal.timeout(3_000),
+    });
+    const health: unknown = await response.json();
+    if (typeof health === "object" && health !== null && "parts" in health) {
+      return `an Entrepôt answers on port ${config.port}`;
+    }
+  } catch {
+    // Something else listens there, or nothing may.
+  }
+  throw new Error(`port ${config.port} is taken by another program, or this user may not listen on it`);
+}
