@@ -1,4 +1,4 @@
-import { formatBasicChallenge, formatBearerChallenge } from "@entrepot/oci/challenge";
+import { formatBearerChallenge } from "@entrepot/oci/challenge";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
 import type { Access, RepositoryAction } from "../access/access.ts";
@@ -71,26 +71,23 @@ function scopesOf(endpoint: Endpoint, target: Target): readonly Scope[] {
 }
 
 /**
- * The challenges of a 401, Bearer first: some clients read only one. `error` only when a token was presented: a client gives up when it
- * gets one for a token it has just fetched.
+ * The challenge of a 401: Bearer, and nothing beside it. Basic is taken all the same. Docker keeps a refresh token instead of the password when it gets one, and
+ * then answers a Basic challenge that stands beside ours with "no basic auth credentials", although it has a token. `error` only when a token was
+ * presented: a client gives up when it gets one for a token it has just fetched.
  */
-export function challengesFor(challenge: {
+export function challengeFor(challenge: {
   readonly endpoint: Endpoint | undefined;
   readonly target: Target;
   readonly origin: string;
   readonly tokenService: string;
   readonly presented: "nothing" | "password" | "bad-token" | "narrow-token";
-}): readonly string[] {
-  const scope =
-    challenge.endpoint === undefined ? "" : formatScopes(scopesOf(challenge.endpoint, challenge.target));
-  return [
-    formatBearerChallenge({
-      realm: `${challenge.origin}/token`,
-      service: challenge.tokenService,
-      scope,
-      ...(challenge.presented === "bad-token" ? { error: "invalid_token" } : {}),
-      ...(challenge.presented === "narrow-token" ? { error: "insufficient_scope" } : {}),
-    }),
-    formatBasicChallenge("Entrepot"),
-  ];
+}): string {
+  const { endpoint, target, presented } = challenge;
+  return formatBearerChallenge({
+    realm: `${challenge.origin}/token`,
+    service: challenge.tokenService,
+    scope: endpoint === undefined ? "" : formatScopes(scopesOf(endpoint, target)),
+    ...(presented === "bad-token" ? { error: "invalid_token" } : {}),
+    ...(presented === "narrow-token" ? { error: "insufficient_scope" } : {}),
+  });
 }

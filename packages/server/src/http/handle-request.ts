@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Actor, actorName, anonymous } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
-import { authorize, challengesFor } from "./authorize.ts";
+import { authorize, challengeFor } from "./authorize.ts";
 import type { BlobSender } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
 import type { Endpoint, Reply } from "./endpoint.ts";
@@ -188,9 +188,9 @@ function refuse(
     deps.log.error({ error, requestId: progress.requestId }, "a request failed in a way that nobody foresaw");
   }
   const reply = errorReply(shown, surfaceOf(progress.pathname), progress.requestId);
-  const extra: Record<string, string | readonly string[]> = {};
+  const extra: Record<string, string> = {};
   if (shown.code === "UNAUTHORIZED") {
-    extra["www-authenticate"] = challengesFor({
+    extra["www-authenticate"] = challengeFor({
       endpoint: progress.endpoint,
       target: { params: progress.params, query: progress.query },
       origin,
