@@ -35,7 +35,9 @@ function formatRow({ workload, samples }: Row, server: string): string {
   const own = samples.filter((sample) => sample.server === server);
   const rates = own.map((sample) => rate(workload, sample));
   const ratioTo = (other: string) =>
-    server === other ? undefined : median(own.flatMap((sample) => ratio(workload, samples, sample, other)));
+    server === other || !samples.some((sample) => sample.server === other)
+      ? undefined
+      : median(own.flatMap((sample) => ratio(workload, samples, sample, other)));
   const toPeer = ratioTo(peer);
   const toLimit = ratioTo(limit);
   const cells = [

@@ -128,7 +128,11 @@ async function pushBlob(
   const location = new URL(begun.headers.get("location") ?? "", origin);
   location.searchParams.set("digest", blob.digest);
   const octets = { ...headers, "content-type": "application/octet-stream" };
-  const closed = await fetch(location, { method: "PUT", headers: octets, body: new Uint8Array(blob.bytes) });
+  const closed = await fetch(location, {
+    method: "PUT",
+    headers: octets,
+    body: new Blob([new Uint8Array(blob.bytes)]),
+  });
   if (closed.status !== 201)
     throw new Error(`${server.name}: seeding ${blob.label} answered ${closed.status}`);
 }

@@ -28,7 +28,8 @@ async function run(job: Job): Promise<JobResult> {
     connections.map(async (connection) => {
       for (let index = next++; index < job.requests; index = next++) {
         const before = performance.now();
-        bytes += await work(connection, index);
+        const done = await work(connection, index);
+        bytes += done; // not `bytes += await …`: that reads the sum before it waits
         latencies.push(performance.now() - before);
       }
     }),
