@@ -6,7 +6,9 @@ import {
 } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { AppError } from "../lib/app-error.ts";
 import { createBodyCheck } from "./check-body.ts";
+import { type Connections, trackConnections } from "./connections.ts";
 import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import type { HttpDeps, TlsFiles } from "./http-deps.ts";
 import { declareHttpMetrics } from "./http-metrics.ts";
@@ -18,7 +20,8 @@ export interface HttpServer {
   /** Begins to listen and tells the port. `::` takes every interface; where there is no IPv6, IPv4 alone. */
   listen(port: number, host: string): Promise<number>;
   /**
-   * Takes no more connections, lets requests under way finish, closes the rest after `deadlineMs`. Resolves when the last connection is gone.
+   * Takes no more connections, closes those without a request at once, lets requests under way finish, cuts the rest after `deadlineMs`.
+   * Resolves when the last connection is gone.
    */
   drain(deadlineMs: number): Promise<void>;
   readonly isDraining: () => boolean;
@@ -28,43 +31,30 @@ export interface HttpServer {
 
 // Longer than what load balancers keep (60 s): else they send a request on a connection that is just being closed.
 const keepAliveMs = 75_000;
+const nonsenseMs = 2_000;
+
+/** Connections over the limit are still told so, up to this many; those beyond are closed without a word. */
+const politeConnections = 64;
 
 export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
-  const sockets = new Set<Socket>();
-  const sendfile =
-    deps.sendfile === "auto" && deps.tls === undefined ? await loadSendfile(deps.log) : undefined;
-  const pooled = createPooledBlobSender();
-  const bodyChecks = new Map(
-    deps.endpoints.flatMap((endpoint) => {
-      const check = createBodyCheck(endpoint);
-      return check === undefined ? [] : [[endpoint, check] as const];
-    }),
-  );
-  const handler: HandlerDeps = {
-    ...deps,
-    match: createMatcher(deps.endpoints),
-    bodyChecks,
-    sender: sendfile === undefined ? pooled : createSendfileBlobSender(sendfile, pooled),
-    httpMetrics: declareHttpMetrics(deps.metrics, () => sockets.size),
-  };
+  const server = createServer(deps);
+  const { idleTimeoutMs } = deps.limits;
+  const connections = trackConnections(server, { isTls: deps.tls !== undefined, idleTimeoutMs });
+  const handler = await createHandlerDeps(deps, connections);
   let inFlight = 0;
   let draining = false;
 
   function accept(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    const isHealth = request.url?.startsWith("/health/") === true;
-    if (inFlight >= deps.limits.maxRequestsInFlight && !isHealth) {
-      handler.httpMetrics.refused();
-      refuseBusy(response);
-      return;
-    }
+    const refusal = isExempt(request) ? undefined : refusalOf(deps, connections.count(), inFlight);
+    if (refusal !== undefined) handler.httpMetrics.refused();
+    if (draining || refusal?.code === "UNAVAILABLE") response.setHeader("connection", "close");
+    const signal = connections.begin(request, response);
     inFlight += 1;
-    if (draining) response.setHeader("connection", "close");
-    void handleRequest(handler, request, response, { expectsContinue }).finally(() => {
+    void handleRequest(handler, { request, response, expectsContinue, signal, refusal }).finally(() => {
       inFlight -= 1;
     });
   }
 
-  const server = createServer(deps);
   server.on("request", (request: IncomingMessage, response: ServerResponse) =>
     accept(request, response, false),
   );
@@ -72,14 +62,10 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) =>
     accept(request, response, true),
   );
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  server.on("clientError", (_error: Error, socket: Socket) => {
-    if (socket.writable)
-      socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    else socket.destroy();
+  server.on("clientError", (error: Error, socket: Socket) => {
+    // Into the middle of another reply nothing may be written.
+    if (!socket.writable || connections.isBusy(socket)) socket.destroy();
+    else refuseNonsense(error, socket);
   });
 
   return {
@@ -96,15 +82,12 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
     drain(deadlineMs) {
       draining = true;
       return new Promise((resolve) => {
-        const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+        const timer = setTimeout(() => connections.cutAll(), deadlineMs);
         server.close(() => {
           clearTimeout(timer);
           resolve();
         });
-        server.closeIdleConnections();
-        // Connections that finish their request after this moment are idle then.
-        const sweep = setInterval(() => server.closeIdleConnections(), 100);
-        server.once("close", () => clearInterval(sweep));
+        connections.closeWhenIdle();
       });
     },
     isDraining: () => draining,
@@ -114,21 +97,64 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   };
 }
 
+async function createHandlerDeps(deps: HttpDeps, connections: Connections): Promise<HandlerDeps> {
+  const sendfile =
+    deps.sendfile === "auto" && deps.tls === undefined ? await loadSendfile(deps.log) : undefined;
+  const pooled = createPooledBlobSender();
+  const bodyChecks = new Map(
+    deps.endpoints.flatMap((endpoint) => {
+      const check = createBodyCheck(endpoint);
+      return check === undefined ? [] : [[endpoint, check] as const];
+    }),
+  );
+  return {
+    ...deps,
+    match: createMatcher(deps.endpoints),
+    bodyChecks,
+    sender: sendfile === undefined ? pooled : createSendfileBlobSender(sendfile, pooled),
+    httpMetrics: declareHttpMetrics(deps.metrics, () => connections.count()),
+  };
+}
+
+/** Those who watch the server must be answered when it is busiest. */
+function isExempt(request: IncomingMessage): boolean {
+  const { url = "" } = request;
+  return url.startsWith("/health/") || url === "/metrics" || url.startsWith("/metrics?");
+}
+
+function refusalOf(deps: HttpDeps, connections: number, inFlight: number): AppError | undefined {
+  if (connections > deps.limits.maxConnections) {
+    return new AppError("UNAVAILABLE", "the registry has as many connections as it can; try again", {
+      retryAfterSeconds: 2,
+    });
+  }
+  if (inFlight < deps.limits.maxRequestsInFlight) return undefined;
+  return new AppError("OVERLOADED", "the registry works on as many requests as it can; try again", {
+    retryAfterSeconds: 1,
+  });
+}
+
 function createServer(deps: HttpDeps): Server | TlsServer {
   const { limits, tls } = deps;
   const options = {
     headersTimeout: limits.requestTimeoutMs,
-    // A blob may take hours; the idle limit below sees to those that stall.
+    // A blob may take hours; the idle limit sees to those that stall.
     requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: Math.min(5_000, limits.requestTimeoutMs),
     noDelay: true,
   };
   const server =
     tls === undefined
       ? createPlainServer(options)
-      : createTlsServer({ ...options, cert: tls.certificate, key: tls.key, minVersion: "TLSv1.2" });
-  server.maxConnections = limits.maxConnections;
+      : createTlsServer({
+          ...options,
+          cert: tls.certificate,
+          key: tls.key,
+          minVersion: "TLSv1.2",
+          handshakeTimeout: limits.requestTimeoutMs,
+        });
+  server.maxConnections = limits.maxConnections + politeConnections;
   server.setTimeout(limits.idleTimeoutMs);
   return server;
 }
@@ -144,10 +170,17 @@ function listenOn(server: Server | TlsServer, port: number, host: string): Promi
   });
 }
 
-function refuseBusy(response: ServerResponse): void {
-  const errors = [
-    { code: "TOOMANYREQUESTS", message: "the registry works on as many requests as it can; try again" },
-  ];
-  response.writeHead(429, { "retry-after": "1", "content-type": "application/json" });
-  response.end(JSON.stringify({ errors }));
+/** What is no request has no reply of ours, only a status. */
+function refuseNonsense(error: Error, socket: Socket): void {
+  const code = "code" in error ? error.code : undefined;
+  const status =
+    code === "HPE_HEADER_OVERFLOW"
+      ? "431 Request Header Fields Too Large"
+      : code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "408 Request Timeout"
+        : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  // The other half of the connection is the client's to close, but not for long.
+  socket.setTimeout(nonsenseMs);
+  socket.resume();
 }

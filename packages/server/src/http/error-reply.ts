@@ -5,7 +5,12 @@ import { errorTable, type PublicError } from "./error-table.ts";
 export type Surface = "oci" | "management";
 
 export function surfaceOf(pathname: string): Surface {
-  return pathname.startsWith("/v2") || pathname.startsWith("/token") ? "oci" : "management";
+  return isBelow(pathname, "/v2") || isBelow(pathname, "/token") ? "oci" : "management";
+}
+
+/** Whether a path is `root` or lies below it: /v2 and /v2/, not /v2x. */
+export function isBelow(pathname: string, root: string): boolean {
+  return pathname === root || pathname.startsWith(`${root}/`);
 }
 
 /** The reply for an error. `requestId` is what a person quotes to the operator. */

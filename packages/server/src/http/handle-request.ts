@@ -1,19 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TLSSocket } from "node:tls";
-import { type Actor, actorName, anonymous } from "../access/actor.ts";
+import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import { authorize, challengeFor } from "./authorize.ts";
-import type { BlobSender } from "./blob-sender.ts";
+import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
-import type { Endpoint, Reply } from "./endpoint.ts";
-import { errorReply, surfaceOf } from "./error-reply.ts";
-import { type PublicError, toPublicError } from "./error-table.ts";
+import type { Call, Endpoint, Reply } from "./endpoint.ts";
+import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
+import { toPublicError } from "./error-table.ts";
+import { finishRequest } from "./finish-request.ts";
 import type { HttpDeps } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
 import type { Match } from "./match-path.ts";
+import { beginProgress, type Progress } from "./progress.ts";
 import { readBody } from "./read-body.ts";
-import { clientAddress, requestOrigin } from "./request-origin.ts";
-import { sendReply } from "./send-reply.ts";
+import { requestOrigin } from "./request-origin.ts";
+import { type Exchange, sendReply } from "./send-reply.ts";
 
 /** JSON and form bodies; blobs and manifests have their own limits. */
 const maxBodyBytes = 1_048_576;
@@ -26,112 +28,136 @@ export interface HandlerDeps extends HttpDeps {
   readonly httpMetrics: HttpMetrics;
 }
 
-/** What is known of a request while it is worked on; filled step by step, read by the log line at the end. */
-interface Progress {
-  readonly requestId: string;
-  readonly startedAtMs: number;
-  readonly pathname: string;
-  readonly query: URLSearchParams;
-  readonly remoteAddress: string;
-  endpoint: Endpoint | undefined;
-  params: Readonly<Record<string, string>>;
-  actor: Actor;
-  presented: "nothing" | "password" | "bad-token" | "narrow-token";
-  code: string | undefined;
+export interface Incoming {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The client sends its body only after a "100 Continue". */
+  readonly expectsContinue: boolean;
+  /** Fires when the client has gone away. */
+  readonly signal: AbortSignal;
+  /** Why the request is not even looked at; undefined = it is. */
+  readonly refusal: AppError | undefined;
 }
 
 /** Works one request from its first byte to its log line. Never throws. */
-export async function handleRequest(
-  deps: HandlerDeps,
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: { readonly expectsContinue: boolean },
-): Promise<void> {
-  const gone = new AbortController();
-  response.once("close", () => {
-    if (!response.writableFinished) gone.abort(new Error("the client closed the connection"));
-  });
-  const progress = begin(deps, request);
-  const bytesBefore = request.socket.bytesWritten;
+export async function handleRequest(deps: HandlerDeps, incoming: Incoming): Promise<void> {
+  const { request, signal } = incoming;
+  const progress = beginProgress(deps, request);
   deps.httpMetrics.started();
-  let status = 0;
+  let isAborted = false;
   try {
-    const reply = await answer(deps, request, response, progress, gone.signal, options.expectsContinue);
-    status = reply.status;
-    await sendReply(deps.sender, request, response, reply, progress, gone.signal);
+    const reply = await answer(deps, incoming, progress);
+    await send(deps, incoming, progress, reply);
   } catch (error) {
-    // The reply was begun and cannot be made whole: the client must see that it is not.
-    response.destroy();
-    if (!gone.signal.aborted) deps.log.error({ error, requestId: progress.requestId }, "a reply broke off");
+    isAborted = signal.aborted || error instanceof ClientGone;
+    if (!isAborted) await breakOff(deps, incoming, progress, error);
+    else incoming.response.destroy();
   } finally {
-    const bytesOut = Math.max(0, request.socket.bytesWritten - bytesBefore);
-    finish(deps, request, progress, { status, bytesOut, aborted: gone.signal.aborted });
+    finishRequest(deps, request, progress, isAborted || signal.aborted);
   }
 }
 
-function begin(deps: HandlerDeps, request: IncomingMessage): Progress {
-  const url = request.url ?? "/";
-  const mark = url.indexOf("?");
-  const given = request.headers["x-request-id"];
+async function send(deps: HandlerDeps, incoming: Incoming, progress: Progress, reply: Reply): Promise<void> {
+  const { request, response, signal } = incoming;
+  progress.status = reply.status;
+  const transfer: Transfer = {
+    signal,
+    sent: (bytes) => {
+      progress.bytesOut += bytes;
+    },
+  };
+  const exchange: Exchange = {
+    request,
+    response,
+    headers: fixedHeaders(progress),
+    withholdsBody: incoming.expectsContinue && !progress.hasBegunBody,
+  };
+  await sendReply(deps.sender, exchange, reply, transfer);
+}
+
+/** The reply could not be made. If none of it is sent, the client is told; else it must see that it does not have the whole. */
+async function breakOff(
+  deps: HandlerDeps,
+  incoming: Incoming,
+  progress: Progress,
+  error: unknown,
+): Promise<void> {
+  const { response } = incoming;
+  if (response.headersSent) {
+    deps.log.error({ error, requestId: progress.requestId }, "a reply broke off");
+    response.destroy();
+    return;
+  }
+  try {
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    await send(deps, incoming, progress, refuse(deps, incoming, progress, error));
+  } catch {
+    response.destroy();
+  }
+}
+
+function fixedHeaders(progress: Progress): Record<string, string> {
   return {
-    // A client's own id is taken when it is harmless in a log.
-    requestId:
-      typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : deps.newRequestId(),
-    startedAtMs: performance.now(),
-    pathname: mark < 0 ? url : url.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
-    remoteAddress: clientAddress(
-      { headers: request.headers, remoteAddress: request.socket.remoteAddress },
-      deps.trustProxy,
-    ),
-    endpoint: undefined,
-    params: {},
-    actor: anonymous,
-    presented: "nothing",
-    code: undefined,
+    "x-request-id": progress.requestId,
+    "x-content-type-options": "nosniff",
+    ...(isBelow(progress.pathname, "/v2") ? { "docker-distribution-api-version": "registry/2.0" } : {}),
+    ...(progress.isTls ? { "strict-transport-security": "max-age=31536000" } : {}),
   };
 }
 
 /** The reply, of the handler or of an error. */
-async function answer(
-  deps: HandlerDeps,
-  request: IncomingMessage,
-  response: ServerResponse,
-  progress: Progress,
-  signal: AbortSignal,
-  expectsContinue: boolean,
-): Promise<Reply> {
-  let origin = "";
+async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress): Promise<Reply> {
+  const { request } = incoming;
   try {
+    if (incoming.refusal !== undefined) throw incoming.refusal;
     if ((request.url ?? "").length > maxUrlLength) {
       throw new AppError("URI_TOO_LONG", `the address is longer than ${maxUrlLength} characters`);
     }
-    const isTls = request.socket instanceof TLSSocket;
-    origin = requestOrigin({ headers: request.headers, isTls }, deps);
+    progress.origin = requestOrigin({ ...progress, headers: request.headers, socket: request.socket }, deps);
     const endpoint = find(deps, request.method ?? "GET", progress);
     const target = { params: progress.params, query: progress.query };
     if (endpoint.can.who !== "public") {
+      checkName(endpoint, progress.params);
       progress.actor = await authenticate(deps, request, progress);
       await authorize(deps.access, progress.actor, endpoint, target);
     }
-    if (expectsContinue) response.writeContinue();
-    const { requestId } = progress;
-    const log = deps.log.child({ requestId });
-    const body = await checkedBody(deps, request, endpoint, signal);
-    return await endpoint.handle(
-      { requestId, actor: progress.actor, log, signal },
-      {
-        ...target,
-        headers: request.headers,
-        body,
-        raw: request,
-        origin,
-        remoteAddress: progress.remoteAddress,
-      },
-    );
+    if (incoming.expectsContinue) incoming.response.writeContinue();
+    progress.hasBegunBody = true;
+    const body = await checkedBody(deps, incoming, endpoint);
+    const { headers } = request;
+    const { origin, remoteAddress } = progress;
+    return await endpoint.handle(callOf(deps, progress, incoming.signal), {
+      ...target,
+      headers,
+      body,
+      raw: request,
+      origin,
+      remoteAddress,
+    });
   } catch (error) {
-    return refuse(deps, request, progress, origin, error);
+    if (incoming.signal.aborted) throw new ClientGone(error);
+    return refuse(deps, incoming, progress, error);
   }
+}
+
+/** Most requests log nothing but their line at the end: a log of their own is made when it is asked for. */
+function callOf(deps: HandlerDeps, progress: Progress, signal: AbortSignal): Call {
+  const { requestId, actor } = progress;
+  let log: Call["log"] | undefined;
+  return {
+    requestId,
+    actor,
+    signal,
+    get log() {
+      log ??= deps.log.child({ requestId });
+      return log;
+    },
+  };
+}
+
+/** Before anything else, as the name goes into the challenge. */
+function checkName(endpoint: Endpoint, params: Progress["params"]): void {
+  if (endpoint.can.who === "repository") parseRepositoryName(params["name"] ?? "");
 }
 
 function find(deps: HandlerDeps, method: string, progress: Progress): Endpoint {
@@ -141,16 +167,12 @@ function find(deps: HandlerDeps, method: string, progress: Progress): Endpoint {
     progress.params = match.params;
     return match.endpoint;
   }
-  if (match.kind === "wrong-method") {
-    throw new AppError(
-      "UNSUPPORTED",
-      `${method.slice(0, 20)} is not possible here; ${match.allowed.join(", ")} is`,
-      {
-        detail: { allowed: match.allowed },
-      },
-    );
-  }
-  throw new AppError("NOT_FOUND", "there is nothing at this address");
+  if (match.kind === "unknown") throw new AppError("NOT_FOUND", "there is nothing at this address");
+  const { allowed } = match;
+  progress.allowed = allowed;
+  throw new AppError("UNSUPPORTED", `${method} is not possible here; ${allowed.join(", ")} is`, {
+    detail: { allowed },
+  });
 }
 
 async function authenticate(deps: HandlerDeps, request: IncomingMessage, progress: Progress): Promise<Actor> {
@@ -162,83 +184,51 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   return actor;
 }
 
-async function checkedBody(
-  deps: HandlerDeps,
-  request: IncomingMessage,
-  endpoint: Endpoint,
-  signal: AbortSignal,
-): Promise<unknown> {
+async function checkedBody(deps: HandlerDeps, incoming: Incoming, endpoint: Endpoint): Promise<unknown> {
   const check = deps.bodyChecks.get(endpoint);
   if (check === undefined) return undefined;
-  const timeout = AbortSignal.timeout(deps.limits.requestTimeoutMs);
-  const bytes = await readBody(request, maxBodyBytes, AbortSignal.any([signal, timeout]));
-  return check(bytes, request.headers["content-type"]);
+  const { request, signal } = incoming;
+  const late = new AbortController();
+  const { requestTimeoutMs } = deps.limits;
+  const timer = setTimeout(() => {
+    late.abort(new AppError("REQUEST_INVALID", `the body did not arrive within ${requestTimeoutMs} ms`));
+  }, requestTimeoutMs);
+  try {
+    const bytes = await readBody(request, maxBodyBytes, AbortSignal.any([signal, late.signal]));
+    return await check(bytes, request.headers["content-type"]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-function refuse(
-  deps: HandlerDeps,
-  request: IncomingMessage,
-  progress: Progress,
-  origin: string,
-  error: unknown,
-): Reply {
-  const shown: PublicError = toPublicError(error);
+function refuse(deps: HandlerDeps, { request }: Incoming, progress: Progress, error: unknown): Reply {
+  const shown = toPublicError(error);
   progress.code = shown.code;
   if (shown.code === "INTERNAL") {
     deps.log.error({ error, requestId: progress.requestId }, "a request failed in a way that nobody foresaw");
   }
   const reply = errorReply(shown, surfaceOf(progress.pathname), progress.requestId);
-  const extra: Record<string, string> = {};
+  const { allowed } = progress;
+  const headers: Record<string, string | number | readonly string[]> = { ...reply.headers };
   if (shown.code === "UNAUTHORIZED") {
-    extra["www-authenticate"] = challengeFor({
+    headers["www-authenticate"] = challengeFor({
       endpoint: progress.endpoint,
       target: { params: progress.params, query: progress.query },
-      origin,
+      origin: progress.origin,
       tokenService: deps.tokenService,
       presented: progress.presented,
     });
   }
-  const match =
-    progress.endpoint === undefined ? deps.match(request.method ?? "", progress.pathname) : undefined;
-  if (match?.kind === "wrong-method") extra["allow"] = match.allowed.join(", ");
-  return { ...reply, headers: { ...reply.headers, ...extra } };
+  if (allowed !== undefined) headers["allow"] = allowed.join(", ");
+  // RFC 9110, 15.5.6: a 405 names what is allowed; here that is what the path has beside the method that was refused.
+  else if (reply.status === 405 && progress.endpoint !== undefined) {
+    headers["allow"] = methodsBeside(deps, progress.endpoint, request.method).join(", ");
+  }
+  return { ...reply, headers };
 }
 
-function finish(
-  deps: HandlerDeps,
-  request: IncomingMessage,
-  progress: Progress,
-  outcome: { readonly status: number; readonly bytesOut: number; readonly aborted: boolean },
-): void {
-  const durationMs = performance.now() - progress.startedAtMs;
-  const method = request.method ?? "";
-  const endpoint = progress.endpoint?.id ?? "none";
-  const bytesIn = Number(request.headers["content-length"] ?? 0) || 0;
-  deps.httpMetrics.finished({
-    endpoint,
-    method,
-    status: outcome.status,
-    durationMs,
-    bytesIn,
-    bytesOut: outcome.bytesOut,
-  });
-  const fields = {
-    requestId: progress.requestId,
-    method,
-    path: progress.pathname.slice(0, 512),
-    endpoint,
-    status: outcome.status,
-    durationMs: Math.round(durationMs * 10) / 10,
-    actor: actorName(progress.actor),
-    remoteAddress: progress.remoteAddress,
-    userAgent: request.headers["user-agent"]?.slice(0, 200),
-    bytesIn,
-    bytesOut: outcome.bytesOut,
-    ...(progress.params["name"] === undefined ? {} : { repository: progress.params["name"].slice(0, 255) }),
-    ...(progress.code === undefined ? {} : { code: progress.code }),
-    ...(outcome.aborted ? { aborted: true } : {}),
-  };
-  // Health checks every few seconds would drown the rest.
-  if (progress.pathname.startsWith("/health/")) deps.log.debug(fields, "request");
-  else deps.log.info(fields, "request");
+function methodsBeside(deps: HandlerDeps, endpoint: Endpoint, method: string | undefined): readonly string[] {
+  return deps.endpoints
+    .filter((other) => other.path === endpoint.path && other.method !== method)
+    .map((other) => other.method);
 }

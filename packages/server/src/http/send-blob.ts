@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { BlobPart, BlobSender } from "./blob-sender.ts";
+import type { BlobPart, BlobSender, Transfer } from "./blob-sender.ts";
 import type { BlobBody } from "./endpoint.ts";
 
 /** Headers and framing of a blob reply; the status is the handler's. Returns what to send after the headers. */
@@ -12,36 +12,46 @@ interface Framing {
 /** Up to this a part is sent with one read and one write. */
 const smallBytes = 65_536;
 
-/** Sends a blob body with its framing and ends the reply. Throws when it could not be sent whole. The reader is the caller's to close. */
+/**
+ * Sends a blob body with its framing; ending the reply and closing the reader are the caller's business. Throws when it could not be sent whole. A
+ * reply to HEAD has the headers alone, whatever the handler gave.
+ */
 export async function sendBlob(
   sender: BlobSender,
   response: ServerResponse,
   status: number,
   headers: Readonly<Record<string, string | number | readonly string[]>>,
   body: BlobBody,
-  signal: AbortSignal,
+  transfer: Transfer,
 ): Promise<void> {
   const framing = frame(body);
   const all = { ...headers, ...framing.headers };
   const [only] = framing.pieces;
-  if (
-    framing.pieces.length === 1 &&
-    only !== undefined &&
-    "start" in only &&
-    only.lengthBytes <= smallBytes
-  ) {
+  if (response.req.method === "HEAD") {
+    response.writeHead(status, toOutgoing(all));
+    return;
+  }
+  if (framing.pieces.length === 1 && isPart(only) && only.lengthBytes <= smallBytes) {
     const bytes = Buffer.allocUnsafe(only.lengthBytes);
     const got = await body.reader.read(bytes, only.start);
+    // Before the headers are sent: the client is told.
     if (got !== only.lengthBytes) throw new Error("storage ends before the blob does");
-    response.writeHead(status, toOutgoing(all)).end(bytes);
+    response.writeHead(status, toOutgoing(all));
+    if (bytes.byteLength > 0) response.write(bytes);
+    transfer.sent(bytes.byteLength);
     return;
   }
   response.writeHead(status, toOutgoing(all));
   for (const piece of framing.pieces) {
-    if (!("start" in piece)) response.write(piece);
-    else if (piece.lengthBytes > 0) await sender.send(response, body.reader, piece, signal);
+    if (!isPart(piece)) {
+      response.write(piece);
+      transfer.sent(piece.byteLength);
+    } else if (piece.lengthBytes > 0) await sender.send(response, body.reader, piece, transfer);
   }
-  response.end();
+}
+
+function isPart(piece: BlobPart | Uint8Array | undefined): piece is BlobPart {
+  return piece !== undefined && "start" in piece;
 }
 
 function frame(body: BlobBody): Framing {
@@ -83,7 +93,7 @@ function frameMultipart(
   }
   pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`));
   const total = pieces.reduce(
-    (sum, piece) => sum + ("start" in piece ? piece.lengthBytes : piece.byteLength),
+    (sum, piece) => sum + (isPart(piece) ? piece.lengthBytes : piece.byteLength),
     0,
   );
   return {

@@ -1,47 +1,66 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { BlobSender } from "./blob-sender.ts";
+import type { BlobSender, Transfer } from "./blob-sender.ts";
 import type { Reply } from "./endpoint.ts";
+import { readRest } from "./read-rest.ts";
 import { sendBlob, toOutgoing } from "./send-blob.ts";
 
-/** A body that was refused unread is still read so far, so that the client sees the reply instead of a broken connection. */
-const lingerBytes = 16_777_216;
-const lingerMs = 5_000;
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** On every reply: the request's id, nosniff and what else does not depend on the handler. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The client waits with its body for a "100 Continue" that it did not get: it will not send it. */
+  readonly withholdsBody: boolean;
+}
 
-/** Sends a reply and resolves when it is on its way; the reader of a blob is closed in every case. */
+/**
+ * Sends a reply and resolves when it is on its way and the request's body has been dealt with; the reader of a blob is closed in every case. Throws
+ * when the reply could not be sent; as long as no headers are sent another one may be.
+ */
 export async function sendReply(
   sender: BlobSender,
-  request: IncomingMessage,
-  response: ServerResponse,
+  exchange: Exchange,
   reply: Reply,
-  context: { readonly requestId: string; readonly pathname: string },
-  signal: AbortSignal,
+  transfer: Transfer,
 ): Promise<void> {
-  const headers: Record<string, string | number | readonly string[]> = {
-    "x-request-id": context.requestId,
-    "x-content-type-options": "nosniff",
-    ...(context.pathname.startsWith("/v2") ? { "docker-distribution-api-version": "registry/2.0" } : {}),
-    ...reply.headers,
-  };
-  if (!request.complete) linger(request, response);
+  const { request, response } = exchange;
+  const headers = { ...exchange.headers, ...reply.headers };
   const { body } = reply;
   if (body?.kind === "blob") {
     try {
-      await sendBlob(sender, response, reply.status, headers, body, signal);
+      await sendBlob(sender, response, reply.status, headers, body, transfer);
     } finally {
       await body.reader.close();
     }
-    return;
+  } else sendBytes(exchange, reply.status, headers, body, transfer);
+  // A body that was refused unread. The client has the whole reply by now, but only a connection that stays open lets it read that.
+  if (!request.complete && !exchange.withholdsBody) {
+    response.flushHeaders();
+    if (!(await readRest(request, transfer.signal))) {
+      request.socket.destroy();
+      return;
+    }
   }
+  response.end();
+}
+
+function sendBytes(
+  { request, response }: Exchange,
+  status: number,
+  headers: Record<string, string | number | readonly string[]>,
+  body: Exclude<Reply["body"], { readonly kind: "blob" }>,
+  transfer: Transfer,
+): void {
   const bytes = bytesOf(body, headers);
-  if (bytes === undefined) {
-    response.writeHead(reply.status, toOutgoing(headers)).end();
-    return;
-  }
-  headers["content-length"] ??= bytes.byteLength;
-  response.writeHead(reply.status, toOutgoing(headers));
+  const isHead = request.method === "HEAD";
+  // RFC 9110, 8.6: no Content-Length with 1xx and 204; with 304 and HEAD only the one that GET would have.
+  const hasNoLength = status === 204 || status === 304 || (isHead && bytes === undefined);
+  if (!hasNoLength) headers["content-length"] ??= bytes?.byteLength ?? 0;
+  response.writeHead(status, toOutgoing(headers));
   // RFC 9110, 9.3.2: HEAD is answered with the headers of GET and no body.
-  if (request.method === "HEAD") response.end();
-  else response.end(bytes);
+  if (bytes === undefined || bytes.byteLength === 0 || isHead || hasNoLength) return;
+  response.write(bytes);
+  transfer.sent(bytes.byteLength);
 }
 
 function bytesOf(
@@ -56,29 +75,4 @@ function bytesOf(
   }
   headers["content-type"] ??= "application/json";
   return Buffer.from(JSON.stringify(body.value));
-}
-
-/**
- * Node goes on reading a body that nobody wanted, without limit. Here it is bounded: after so many bytes or seconds the connection is cut.
- * Cutting it at once would make the kernel reset the connection, and docker would report that instead of the reply.
- */
-function linger(request: IncomingMessage, response: ServerResponse): void {
-  response.once("finish", () => {
-    if (request.complete || request.destroyed) return;
-    const { socket } = request;
-    const limit = socket.bytesRead + lingerBytes;
-    const cut = () => socket.destroy();
-    const timer = setTimeout(cut, lingerMs);
-    timer.unref();
-    const check = () => {
-      if (socket.bytesRead > limit) cut();
-    };
-    request.on("data", check);
-    const stop = () => {
-      clearTimeout(timer);
-      request.off("data", check);
-    };
-    request.once("end", stop).once("close", stop);
-    request.resume();
-  });
 }

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Log } from "../lib/log.ts";
 import type { BlobSender } from "./blob-sender.ts";
-import { writeChunk } from "./blob-sender.ts";
+import { ClientGone, writeChunk } from "./blob-sender.ts";
 
 /** sendfile(2): bytes that were sent, or a negative errno. `offset` is moved on by the call. */
 export type Sendfile = (
@@ -42,41 +42,70 @@ export async function loadSendfile(log: Log): Promise<Sendfile | undefined> {
 
 /**
  * Lets the kernel copy from the file to the socket: half the CPU of reading and writing. Takes the socket's descriptor from Node's private
- * handle, so everything is checked first, and whatever is missing (TLS, a reader without a file, another platform, a later Node) goes to
- * `fallback`.
+ * handle, so everything is checked first, and whatever is missing (TLS, a reader without a file, another platform, a later Node, a file system
+ * that cannot) goes to `fallback`.
  */
 export function createSendfileBlobSender(sendfile: Sendfile, fallback: BlobSender): BlobSender {
   return {
-    async send(response, reader, part, signal) {
-      const socketFd = part.lengthBytes < minBytes ? undefined : descriptorOf(response.socket);
-      if (reader.fileDescriptor === undefined || socketFd === undefined) {
-        return fallback.send(response, reader, part, signal);
+    async send(response, reader, part, transfer) {
+      const fileFd = reader.fileDescriptor;
+      if (
+        fileFd === undefined ||
+        part.lengthBytes < minBytes ||
+        descriptorOf(response.socket) === undefined
+      ) {
+        return fallback.send(response, reader, part, transfer);
       }
-      await flushHeaders(response);
+      await flushHeaders(response, transfer.signal);
       const offset = new BigInt64Array([BigInt(part.start)]);
       const end = part.start + part.lengthBytes;
-      const probe = Buffer.allocUnsafe(probeBytes);
+      let probe: Buffer | undefined;
       for (let position = part.start; position < end; ) {
-        signal.throwIfAborted();
-        const socket = response.socket;
-        if (socket === null || socket.destroyed) throw new Error("the client closed the connection");
-        const sent = burst(sendfile, { socketFd, fileFd: reader.fileDescriptor, offset, end });
-        position = Number(offset[0]);
-        if (sent !== "full") socket.setTimeout(socket.timeout ?? 0); // progress that Node does not see
-        if (sent === "full") {
+        const outcome = burst(sendfile, { socketFd: openSocket(response), fileFd, offset, end });
+        const moved = Number(offset[0]) - position;
+        position += moved;
+        if (moved > 0) {
+          transfer.sent(moved);
+          noteProgress(response);
+        }
+        if (outcome === "impossible") {
+          const rest = { start: position, lengthBytes: end - position };
+          return fallback.send(response, reader, rest, transfer);
+        }
+        if (outcome === "full") {
+          probe ??= Buffer.allocUnsafeSlow(probeBytes);
           const wanted = probe.subarray(0, Math.min(probeBytes, end - position));
           const got = await reader.read(wanted, position);
           if (got === 0) throw new Error(`storage ends ${end - position} bytes before the blob does`);
-          await writeChunk(response, wanted.subarray(0, got));
+          await writeChunk(response, wanted.subarray(0, got), transfer.signal);
+          transfer.sent(got);
           position += got;
           offset[0] = BigInt(position);
         } else await nextTurn();
+        if (transfer.signal.aborted) throw new ClientGone(transfer.signal.reason);
       }
     },
   };
 }
 
-/** Sends until the socket is full or the turn's share is spent; tells the bytes, or "full" when nothing more fits now. */
+/** The descriptor, asked for afresh before each burst: a number of a closed socket may belong to another client by now. */
+function openSocket(response: ServerResponse): number {
+  const { socket } = response;
+  const descriptor = socket === null || socket.destroyed ? undefined : descriptorOf(socket);
+  if (descriptor === undefined) throw new ClientGone();
+  return descriptor;
+}
+
+/** Starts the socket's idle time anew, as Node does not see these bytes. */
+function noteProgress(response: ServerResponse): void {
+  const { socket } = response;
+  socket?.setTimeout(socket.timeout ?? 0);
+}
+
+/**
+ * Sends until the turn's share is spent ("more"), the socket is full, or it turns out that this file cannot be sent so. `offset` tells
+ * how far it came.
+ */
 function burst(
   sendfile: Sendfile,
   transfer: {
@@ -85,17 +114,39 @@ function burst(
     readonly offset: BigInt64Array;
     readonly end: number;
   },
-): number | "full" {
-  const start = Number(transfer.offset[0]);
+): "more" | "full" | "impossible" {
+  const { socketFd, fileFd, offset } = transfer;
+  const start = Number(offset[0]);
   const stop = Math.min(transfer.end, start + burstBytes);
-  for (let position = start; position < stop; position = Number(transfer.offset[0])) {
-    const sent = sendfile(transfer.socketFd, transfer.fileFd, transfer.offset, stop - position);
-    if (sent === -constants.errno.EAGAIN) return "full";
-    if (sent === -constants.errno.EINTR) continue;
-    if (sent < 0) throw new Error(`sendfile failed with errno ${-sent}`);
+  for (let position = start; position < stop; position = Number(offset[0])) {
+    const sent = sendfile(socketFd, fileFd, offset, stop - position);
+    if (sent > 0) continue;
     if (sent === 0) throw new Error("storage ends before the blob does");
+    const outcome = meaningOf(-sent);
+    if (outcome !== "again") return outcome;
   }
-  return stop - start;
+  return "more";
+}
+
+function meaningOf(errno: number): "again" | "full" | "impossible" {
+  switch (errno) {
+    case constants.errno.EINTR:
+      return "again";
+    case constants.errno.EAGAIN:
+      return "full";
+    // sendfile(2): the file system has no splice support, or a sandbox forbids the call.
+    case constants.errno.EINVAL:
+    case constants.errno.ENOSYS:
+    case constants.errno.EOPNOTSUPP:
+    case constants.errno.EPERM:
+      return "impossible";
+    case constants.errno.EPIPE:
+    case constants.errno.ECONNRESET:
+    case constants.errno.ENOTCONN:
+      throw new ClientGone();
+    default:
+      throw new Error(`sendfile failed with errno ${errno}`);
+  }
 }
 
 /** The kernel's number of a plain socket; undefined for TLS and where Node keeps it elsewhere. */
@@ -107,16 +158,21 @@ function descriptorOf(socket: Socket | null): number | undefined {
 }
 
 /** Resolves when everything Node holds for the socket has gone to the kernel: nothing may overtake the headers. */
-function flushHeaders(response: ServerResponse): Promise<void> {
+function flushHeaders(response: ServerResponse, signal: AbortSignal): Promise<void> {
   response.flushHeaders();
-  const socket = response.socket;
+  const { socket } = response;
   if (socket === null || socket.writableLength === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const onClose = () => reject(new Error("the client closed the connection"));
-    socket.once("close", onClose);
-    socket.write("", () => {
-      socket.off("close", onClose);
-      resolve();
+    const onGone = () => reject(new ClientGone(signal.reason));
+    if (signal.aborted) {
+      onGone();
+      return;
+    }
+    signal.addEventListener("abort", onGone, { once: true });
+    socket.write("", (error) => {
+      signal.removeEventListener("abort", onGone);
+      if (error) reject(new ClientGone(error));
+      else resolve();
     });
   });
 }

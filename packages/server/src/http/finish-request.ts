@@ -1,0 +1,52 @@
+import type { IncomingMessage } from "node:http";
+import { actorName } from "../access/actor.ts";
+import type { Log } from "../lib/log.ts";
+import type { HttpMetrics } from "./http-metrics.ts";
+import type { Progress } from "./progress.ts";
+
+/** Counts a request and writes its log line: once, at the end, whatever became of it. */
+export function finishRequest(
+  deps: { readonly log: Log; readonly httpMetrics: HttpMetrics },
+  request: IncomingMessage,
+  progress: Progress,
+  isAborted: boolean,
+): void {
+  const durationMs = performance.now() - progress.startedAtMs;
+  const method = request.method ?? "";
+  const endpoint = progress.endpoint?.id ?? "none";
+  const { status, bytesOut } = progress;
+  const bytesIn = bytesReceived(request, progress);
+  deps.httpMetrics.finished({ endpoint, method, status, durationMs, bytesIn, bytesOut });
+  const fields = {
+    requestId: progress.requestId,
+    method,
+    path: progress.pathname.slice(0, 512),
+    endpoint,
+    status,
+    durationMs: Math.round(durationMs * 10) / 10,
+    actor: actorName(progress.actor),
+    remoteAddress: progress.remoteAddress,
+    userAgent: request.headers["user-agent"]?.slice(0, 200),
+    bytesIn,
+    bytesOut,
+    ...(progress.params["name"] === undefined ? {} : { repository: progress.params["name"].slice(0, 255) }),
+    ...(progress.code === undefined ? {} : { code: progress.code }),
+    ...(isAborted ? { aborted: true } : {}),
+  };
+  // Health checks every few seconds would drown the rest.
+  if (progress.pathname.startsWith("/health/")) deps.log.debug(fields, "request");
+  else deps.log.info(fields, "request");
+}
+
+/**
+ * Bytes of the body that came. Exact for a body that has its length and arrived whole; else what the socket read since the headers, which has
+ * the framing of chunks in it and lacks what came in one packet with the headers.
+ */
+function bytesReceived(request: IncomingMessage, progress: Progress): number {
+  const { headers } = request;
+  if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) return 0;
+  const declared = Number(headers["content-length"] ?? Number.NaN);
+  if (request.complete && Number.isSafeInteger(declared)) return declared;
+  const read = Math.max(0, request.socket.bytesRead - progress.socketBytesBefore);
+  return Number.isSafeInteger(declared) ? Math.min(read, declared) : read;
+}

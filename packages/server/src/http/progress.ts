@@ -1,0 +1,63 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { type Actor, anonymous } from "../access/actor.ts";
+import type { Endpoint, HttpMethod } from "./endpoint.ts";
+import type { HttpDeps } from "./http-deps.ts";
+import { clientAddress } from "./request-origin.ts";
+import { splitTarget } from "./split-target.ts";
+
+/** What is known of a request while it is worked on; filled step by step, read by the log line at the end. */
+export interface Progress {
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  readonly pathname: string;
+  readonly query: URLSearchParams;
+  /** What the client called us; undefined when it did not (HTTP/1.0). */
+  readonly host: string | undefined;
+  readonly isTls: boolean;
+  readonly remoteAddress: string;
+  readonly socketBytesBefore: number;
+  /** What the client calls this server; "" until that is known to be harmless. */
+  origin: string;
+  endpoint: Endpoint | undefined;
+  /** The methods that the path has, when it does not have the one that was used. */
+  allowed: readonly HttpMethod[] | undefined;
+  params: Readonly<Record<string, string>>;
+  actor: Actor;
+  presented: "nothing" | "password" | "bad-token" | "narrow-token";
+  hasBegunBody: boolean;
+  status: number;
+  code: string | undefined;
+  bytesOut: number;
+}
+
+export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progress {
+  const { pathname, query, host } = splitTarget(request.url ?? "/", request.headers.host);
+  const given = request.headers["x-request-id"];
+  const { socket } = request;
+  return {
+    // A client's own id is taken when it is harmless in a log.
+    requestId:
+      typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : deps.newRequestId(),
+    startedAtMs: performance.now(),
+    pathname,
+    query: new URLSearchParams(query),
+    host,
+    isTls: socket instanceof TLSSocket,
+    remoteAddress: clientAddress(
+      { headers: request.headers, remoteAddress: socket.remoteAddress },
+      deps.trustProxy,
+    ),
+    socketBytesBefore: socket.bytesRead,
+    origin: "",
+    endpoint: undefined,
+    allowed: undefined,
+    params: {},
+    actor: anonymous,
+    presented: "nothing",
+    hasBegunBody: false,
+    status: 0,
+    code: undefined,
+    bytesOut: 0,
+  };
+}
