@@ -21,8 +21,8 @@ echo "$PASSWORD" | docker login -u $USERNAME --password-stdin $R 2>/dev/null
 ! echo wrong | docker --config $W/other login -u $USERNAME --password-stdin $R 2>/dev/null
 docker pull -q $R/acme/deb:12
 docker run --rm --network none $R/acme/deb:12 cat /etc/debian_version
-printf 'FROM %s/acme/tiny:1\\nRUN echo built > /built\\nCMD cat /built\\n' $R > $W/Dockerfile
-DOCKER_BUILDKIT=0 docker build -q --network none -t $R/acme/built:1 $W/ -f $W/Dockerfile >/dev/null
+printf 'FROM %s/acme/tiny:1\\nRUN echo built > /built\\nCMD cat /built\\n' $R > $W/Dockerfile; mkdir $W/ctx; cp $W/Dockerfile $W/ctx/
+DOCKER_BUILDKIT=0 docker build -q --network none -t $R/acme/built:1 $W/ctx >/dev/null 2>&1
 docker push -q $R/acme/built:1
 docker rmi $R/acme/built:1 >/dev/null; docker pull -q $R/acme/built:1; docker run --rm --network none $R/acme/built:1
 docker logout $R >/dev/null; ! docker pull -q $R/acme/tiny:1 2>/dev/null`,

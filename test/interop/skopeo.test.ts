@@ -60,10 +60,10 @@ test("skopeo pushes as docker schema 2, with zstd, and syncs", needs("skopeo"), 
 skopeo copy -q ${to} --format v2s2 oci:$CACHE/images/oci:tiny docker://$R/acme/a:v2s2
 skopeo copy -q ${to} --dest-compress-format zstd oci:$CACHE/images/oci:tiny docker://$R/acme/zstd:1
 skopeo inspect --raw --tls-verify=false docker://$R/acme/a:v2s2
-skopeo sync -q --scoped --src docker --src-tls-verify=false --dest dir $R/acme/a $W/synced
+skopeo sync --scoped --src docker --src-tls-verify=false --dest dir $R/acme/a $W/synced >/dev/null 2>&1
 find $W/synced -name manifest.json | wc -l`);
   assert.match(output, /application\/vnd.docker.distribution.manifest.v2\+json/);
-  assert.match(output, /\n1\n$/);
+  assert.match(output, /}1\n$/);
 });
 
 test("a schema 1 push is refused with a sentence", needs("skopeo"), async (t) => {

@@ -64,6 +64,7 @@ function environment(folder: string, host: string): Record<string, string> {
   return {
     PATH: `${join(cache, "forky/usr/bin")}:${join(cache, "trixie/usr/bin")}:${join(cache, "helm/helm")}:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: folder,
+    PS1: "", // bash reads its start-up file when it believes to be called over the network
     W: folder,
     R: host,
     CACHE: cache,

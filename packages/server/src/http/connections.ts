@@ -8,6 +8,8 @@ export interface Connections {
   count(): number;
   /** Notes a request until its reply is sent or its client gone; the signal tells of the latter. */
   begin(request: IncomingMessage, response: ServerResponse): AbortSignal;
+  /** Whether the connection was opened when `maxConnections` were open already. */
+  isOver(socket: Socket): boolean;
   /** Whether a reply is under way on the connection, so that nothing else may be written to it. */
   isBusy(socket: Socket): boolean;
   /** Closes connections without a request now, and the others as soon as theirs is answered. */
@@ -22,17 +24,27 @@ interface Exchange {
   readonly gone: AbortController;
 }
 
+interface Session {
+  /** In the order of their replies. */
+  readonly exchanges: Set<Exchange>;
+  readonly isOver: boolean;
+}
+
 /**
  * Keeps count of connections and cuts those on which no byte moved for `idleTimeoutMs`, in either direction, unless it is the server's turn: a
  * handler that works long without a byte (it hashes, it waits for the disk) is not the client's fault.
  */
 export function trackConnections(
   server: Server | TlsServer,
-  options: { readonly isTls: boolean; readonly idleTimeoutMs: number },
+  options: {
+    readonly isTls: boolean;
+    readonly idleTimeoutMs: number;
+    readonly maxConnections: number;
+  },
 ): Connections {
   // Under TLS there are two sockets for a connection: the raw one, which is there first, and the one that requests come on.
   const raw = new Set<Socket>();
-  const sessions = new Map<Socket, Set<Exchange>>();
+  const sessions = new Map<Socket, Session>();
   let isClosing = false;
 
   server.on("connection", (socket: Socket) => {
@@ -44,27 +56,28 @@ export function trackConnections(
     else openSession(socket);
   });
   server.on("timeout", (socket: Socket) => {
-    const [first] = sessions.get(socket) ?? [];
+    const [first] = sessions.get(socket)?.exchanges ?? [];
     if (first !== undefined && isServersTurn(first)) socket.setTimeout(options.idleTimeoutMs);
     else socket.destroy();
   });
 
-  function openSession(socket: Socket): Set<Exchange> {
+  function openSession(socket: Socket): Session {
     const exchanges = new Set<Exchange>();
-    sessions.set(socket, exchanges);
+    const session = { exchanges, isOver: sessions.size >= options.maxConnections };
+    sessions.set(socket, session);
     socket.once("close", () => {
       sessions.delete(socket);
       // Of several requests in a row only the first has a reply that learns of the close by itself.
       for (const { gone } of exchanges) gone.abort(new Error("the client closed the connection"));
     });
-    return exchanges;
+    return session;
   }
 
   return {
     count: () => raw.size,
     begin(request, response) {
       const { socket } = request;
-      const exchanges = sessions.get(socket) ?? openSession(socket);
+      const { exchanges } = sessions.get(socket) ?? openSession(socket);
       const exchange = { request, response, gone: new AbortController() };
       exchanges.add(exchange);
       response.once("finish", () => {
@@ -74,10 +87,11 @@ export function trackConnections(
       });
       return exchange.gone.signal;
     },
-    isBusy: (socket) => (sessions.get(socket)?.size ?? 0) > 0,
+    isOver: (socket) => sessions.get(socket)?.isOver === true,
+    isBusy: (socket) => (sessions.get(socket)?.exchanges.size ?? 0) > 0,
     closeWhenIdle() {
       isClosing = true;
-      for (const [socket, exchanges] of sessions) if (exchanges.size === 0) socket.destroySoon();
+      for (const [socket, { exchanges }] of sessions) if (exchanges.size === 0) socket.destroySoon();
     },
     cutAll() {
       for (const socket of [...sessions.keys(), ...raw]) socket.destroy();

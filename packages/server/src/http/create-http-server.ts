@@ -38,14 +38,15 @@ const politeConnections = 64;
 
 export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   const server = createServer(deps);
-  const { idleTimeoutMs } = deps.limits;
-  const connections = trackConnections(server, { isTls: deps.tls !== undefined, idleTimeoutMs });
+  const connections = trackConnections(server, { ...deps.limits, isTls: deps.tls !== undefined });
   const handler = await createHandlerDeps(deps, connections);
   let inFlight = 0;
   let draining = false;
 
   function accept(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    const refusal = isExempt(request) ? undefined : refusalOf(deps, connections.count(), inFlight);
+    const refusal = isExempt(request)
+      ? undefined
+      : refusalOf(deps, connections.isOver(request.socket), inFlight);
     if (refusal !== undefined) handler.httpMetrics.refused();
     if (draining || refusal?.code === "UNAVAILABLE") response.setHeader("connection", "close");
     const signal = connections.begin(request, response);
@@ -122,8 +123,8 @@ function isExempt(request: IncomingMessage): boolean {
   return url.startsWith("/health/") || url === "/metrics" || url.startsWith("/metrics?");
 }
 
-function refusalOf(deps: HttpDeps, connections: number, inFlight: number): AppError | undefined {
-  if (connections > deps.limits.maxConnections) {
+function refusalOf(deps: HttpDeps, isOver: boolean, inFlight: number): AppError | undefined {
+  if (isOver) {
     return new AppError("UNAVAILABLE", "the registry has as many connections as it can; try again", {
       retryAfterSeconds: 2,
     });

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { openSession, type RegistrySession, randomContent } from "../support/registry-session.ts";
+import { administrator, freePort, startServer } from "../support/server-process.ts";
+
+const collection = "/v2/acme/parts/blobs/uploads/";
+const octets = { "content-type": "application/octet-stream" };
+
+/** Sends the beginning of a PATCH and breaks the connection, as a client does whose network goes away. */
+async function sendAndBreak(
+  port: number,
+  location: string,
+  bytes: Uint8Array,
+  announcedBytes: number,
+): Promise<void> {
+  const basic = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
+  const socket = connect(port, "127.0.0.1");
+  const head = `PATCH ${location} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Basic ${basic}\r\ncontent-length: ${announcedBytes}\r\n\r\n`;
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.write(head);
+    socket.write(bytes, () => resolve());
+  });
+  await wait(300);
+  socket.destroy();
+}
+
+/** The offset the registry tells, once it has noticed that the connection is gone. */
+async function offsetOf(session: RegistrySession, location: string, expectedBytes: number): Promise<number> {
+  for (let attempt = 0; ; attempt++) {
+    const status = await session.request("GET", location);
+    assert.equal(status.status, 204);
+    const last = Number(/^0-(\d+)$/.exec(status.headers.get("range") ?? "")?.[1]);
+    if (last + 1 >= expectedBytes || attempt === 50) return last + 1;
+    await wait(100);
+  }
+}
+
+test("an upload that broke off goes on where it stopped, also after a crash of the registry", async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
+  t.after(() => rm(dataDir, { recursive: true, force: true }));
+  const port = await freePort();
+  let server = await startServer({ dataDir, port });
+  t.after(() => server.stop("SIGKILL"));
+  const content = randomContent(9_000_000);
+  const session = openSession(server.origin, administrator);
+  const begun = await session.request("POST", collection);
+  const location = begun.headers.get("location") ?? "";
+
+  await sendAndBreak(port, location, content.bytes.subarray(0, 3_000_000), content.bytes.byteLength);
+  const kept = await offsetOf(session, location, 3_000_000);
+  assert.equal(kept, 3_000_000, "what arrived before the break is kept");
+
+  const second = content.bytes.subarray(kept, 6_000_000);
+  const range = { "content-range": `${kept}-${6_000_000 - 1}` };
+  assert.equal(
+    (await session.request("PATCH", location, { body: second, headers: { ...octets, ...range } })).status,
+    202,
+  );
+  await server.stop("SIGKILL");
+  server = await startServer({ dataDir, port });
+  assert.equal(
+    await offsetOf(session, location, 6_000_000),
+    6_000_000,
+    "what was acknowledged survived the crash",
+  );
+
+  const wrong = await session.request("PATCH", location, {
+    body: content.bytes.subarray(0, 10),
+    headers: { ...octets, "content-range": "0-9" },
+  });
+  assert.equal(wrong.status, 416);
+  const closed = await session.request("PUT", `${location}?digest=${content.digest}`, {
+    body: content.bytes.subarray(6_000_000),
+    headers: { ...octets, "content-range": `6000000-${content.bytes.byteLength - 1}` },
+  });
+  assert.equal(closed.status, 201);
+  const pulled = await session.request("GET", `/v2/acme/parts/blobs/${content.digest}`);
+  assert.deepEqual(new Uint8Array(await pulled.arrayBuffer()), new Uint8Array(content.bytes));
+});
+
+test("a client that reconnects takes over from its own dead connection", async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
+  t.after(() => rm(dataDir, { recursive: true, force: true }));
+  const port = await freePort();
+  const server = await startServer({ dataDir, port });
+  t.after(() => server.stop("SIGKILL"));
+  const session = openSession(server.origin, administrator);
+  const content = randomContent(2_000_000);
+  const location = (await session.request("POST", collection)).headers.get("location") ?? "";
+  const basic = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
+  const dead = connect(port, "127.0.0.1");
+  t.after(() => dead.destroy());
+  // It stays open and silent, as behind a router that forgot it.
+  dead.write(
+    `PATCH ${location} HTTP/1.1\r\nhost: x\r\nauthorization: Basic ${basic}\r\ncontent-length: 2000000\r\n\r\n`,
+  );
+  dead.write(content.bytes.subarray(0, 1_000_000));
+  await wait(500);
+  const rest = await session.request("GET", location);
+  assert.equal(rest.status, 204);
+  const before = await session.request("PATCH", location, { body: new Uint8Array(0), headers: octets });
+  assert.equal(before.status, 202, "the new request is let in");
+  const offset = await offsetOf(session, location, 1_000_000);
+  assert.equal(offset, 1_000_000, "and finds what the dead one had brought");
+  const closed = await session.request("PUT", `${location}?digest=${content.digest}`, {
+    body: content.bytes.subarray(offset),
+    headers: octets,
+  });
+  assert.equal(closed.status, 201);
+});
