@@ -52,8 +52,7 @@ export function workloads(seeds: Seeds, quick: boolean): readonly Workload[] {
     needs: "files",
     goals,
     job: async (server) => ({
-      kind: "read",
-      method: "GET",
+      ...(blob(label).sizeBytes < 100_000 ? { kind: "read", method: "GET" } : { kind: "discard" }),
       port: server.port,
       paths: [blobPath(server, blob(label).digest)],
       headers: await server.headers(scope),

@@ -1,5 +1,5 @@
 /** Work for the load process: everything it needs to know, as plain data. */
-export type Job = ReadJob | PushJob;
+export type Job = ReadJob | DiscardJob | PushJob;
 
 export interface ReadJob {
   readonly kind: "read";
@@ -10,6 +10,14 @@ export interface ReadJob {
   readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
   readonly requests: number;
+}
+
+/**
+ * Reads of large bodies that drops the bytes in the kernel (MSG_TRUNC), one thread a connection: a client that copies them is slower than the
+ * servers, and then it is the client that is measured.
+ */
+export interface DiscardJob extends Omit<ReadJob, "kind" | "method"> {
+  readonly kind: "discard";
 }
 
 export interface PushJob {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Connection, headOf, openConnection } from "./connection.ts";
+import { runDiscard } from "./discard.ts";
 import type { Job, JobResult, PushJob, ReadJob } from "./job.ts";
 
 /** The load side of a measurement, in a process of its own so that its CPU is not the server's. Takes one job and answers it. */
@@ -14,6 +15,7 @@ process.once("message", (job: Job) => {
 });
 
 async function run(job: Job): Promise<JobResult> {
+  if (job.kind === "discard") return runDiscard(job);
   const connections = await Promise.all(
     Array.from({ length: job.connections }, () => openConnection(job.port)),
   );
