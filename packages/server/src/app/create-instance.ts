@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
 import { pruneEvents } from "../activity/events/event-store.ts";
 import type { Config } from "../config/config.ts";
@@ -15,7 +16,10 @@ import {
 import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
-import type { UploadId } from "../storage/blob-store/blob-store.ts";
+import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
+import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metrics.ts";
+import { withMetrics } from "../storage/blob-store/with-metrics.ts";
+import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 
@@ -33,13 +37,15 @@ const manifestCacheBytes = 24_000_000;
 const blobCacheBytes = 16_000_000;
 const dayMs = 86_400_000;
 const choreBatch = 500;
+const storageAttempts = 3;
 
 /** Builds everything, in rank order, and listens. */
 export async function createInstance(config: Config, log: Log): Promise<Instance> {
   const tls = readTls(config);
-  const stores = await openStores(config, log);
+  const opened = await openStores(config, log);
   const metrics = new MetricsRegistry();
   collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
+  const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, metrics, log) };
   const instanceId = newUuid();
   const registry = buildRegistry(config, stores, log, instanceId);
   const collector = buildCollector(config, stores, registry, { log, instanceId, metrics });
@@ -86,6 +92,15 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     },
     reload: () => reloadTls(config, server, log),
   };
+}
+
+/** Measured call by call, and what may be repeated is tried again. */
+function wrapBlobs(blobs: BlobStore, metrics: MetricsRegistry, log: Log): BlobStore {
+  return withRetry(withMetrics(blobs, declareBlobStoreMetrics(metrics)), {
+    attempts: storageAttempts,
+    pause: (next) => wait(50 * 2 ** next),
+    onRetry: (operation, error) => log.warn({ error, operation }, "storage failed and is tried again"),
+  });
 }
 
 function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: string): Registry {

@@ -1,0 +1,43 @@
+import type { BlobStore, BlobWriter } from "./blob-store.ts";
+
+/** Where the figures of a store go. */
+export interface BlobStoreMetrics {
+  observe(operation: string, seconds: number, outcome: "ok" | "error"): void;
+  wrote(bytes: number): void;
+}
+
+/** Measures every call of a store; changes nothing. */
+export function withMetrics(store: BlobStore, metrics: BlobStoreMetrics): BlobStore {
+  async function timed<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    let outcome: "ok" | "error" = "error";
+    try {
+      const result = await work();
+      outcome = "ok";
+      return result;
+    } finally {
+      metrics.observe(operation, (performance.now() - started) / 1_000, outcome);
+    }
+  }
+  const wrapWriter = (writer: BlobWriter): BlobWriter => ({
+    async append(chunks) {
+      await timed("append", () => writer.append(chunks));
+      metrics.wrote(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
+    },
+    sync: () => timed("sync", () => writer.sync()),
+    close: () => writer.close(),
+  });
+  return {
+    openUpload: async (id, offset) =>
+      wrapWriter(await timed("openUpload", () => store.openUpload(id, offset))),
+    openUploadForReading: (id, size) =>
+      timed("openUploadForReading", () => store.openUploadForReading(id, size)),
+    commitUpload: (id, digest, size) => timed("commitUpload", () => store.commitUpload(id, digest, size)),
+    discardUpload: (id, digest) => timed("discardUpload", () => store.discardUpload(id, digest)),
+    openBlob: (location) => timed("openBlob", () => store.openBlob(location)),
+    deleteBlob: (location) => timed("deleteBlob", () => store.deleteBlob(location)),
+    list: () => store.list(),
+    probe: () => timed("probe", () => store.probe()),
+    close: () => store.close(),
+  };
+}
