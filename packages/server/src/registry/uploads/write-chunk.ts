@@ -43,8 +43,23 @@ export async function writeChunk(
       `the request ended early; ${sizeBytes} bytes of the upload are kept, so it can be resumed there`,
       { cause: received.failure },
     );
+  } catch (error) {
+    // A disk that is full must not stay so because of bytes that nobody acknowledged.
+    if (error instanceof AppError && error.code === "STORAGE_FULL") await cutBack(deps, call, held);
+    throw error;
   } finally {
     await writer.close();
+  }
+}
+
+/** Gives back what a chunk wrote beyond the recorded offset. A failure only leaves it to the next chunk, or to the expiry. */
+async function cutBack(deps: RegistryDeps, call: Call, held: HeldUpload): Promise<void> {
+  const { id, offsetBytes } = held.upload;
+  try {
+    const writer = await deps.blobs.openUpload(id, offsetBytes);
+    await writer.close();
+  } catch (error) {
+    call.log.warn({ error, uploadId: id }, "could not cut an upload back after the disk was full");
   }
 }
 
