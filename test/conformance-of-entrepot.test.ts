@@ -45,3 +45,15 @@ for (const engine of engines) {
     }
   });
 }
+
+test("two worker processes on one SQLite file have full marks, too", async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-conformance-"));
+  t.after(() => rm(dataDir, { recursive: true, force: true }));
+  const settings = { ENTREPOT_SPARSE_MANIFESTS: "all", ENTREPOT_WORKERS: "2" };
+  const server = await startServer({ dataDir, port: await freePort(), settings });
+  t.after(() => server.stop("SIGTERM"));
+  for (const access of ["basic", "bearer"] as const) {
+    const options = { registry: server.origin, profile: "dev+sparse", access, credentials: administrator } as const;
+    assert.deepEqual(fullMarksProblems(await runConformance(options)), []);
+  }
+});

@@ -5,6 +5,7 @@ import type { Endpoint } from "./endpoint.ts";
 export type BodyCheck = (bytes: Uint8Array, contentType: string | undefined) => Promise<unknown>;
 
 const shownProblems = 3;
+const shownCharacters = 500;
 
 /**
  * Parses a JSON or form body and checks it against the endpoint's schema. `REQUEST_INVALID` with where and why. Form fields are strings; one
@@ -26,7 +27,7 @@ export function createBodyCheck(endpoint: Endpoint): BodyCheck | undefined {
       .map((problem) => `${problem.instancePath || "the body"} ${problem.message}`);
     throw new AppError(
       "REQUEST_INVALID",
-      `the request body is not of the documented form: ${problems.join("; ")}`,
+      `the request body is not of the documented form: ${problems.join("; ").slice(0, shownCharacters)}`,
     );
   };
 }

@@ -36,6 +36,10 @@ const nonsenseMs = 2_000;
 /** Connections over the limit are still told so, up to this many; those beyond are closed without a word. */
 const politeConnections = 64;
 
+/**
+ * Builds the server around the list of endpoints; it takes nothing until `listen`. Throws when the TLS files do not fit together. Whether blobs
+ * go by sendfile is found out here, once.
+ */
 export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   const server = createServer(deps);
   const connections = trackConnections(server, { ...deps.limits, isTls: deps.tls !== undefined });
@@ -74,9 +78,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
       try {
         return await listenOn(server, port, host);
       } catch (error) {
-        const noIpv6 =
-          host === "::" && error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT";
-        if (noIpv6) return listenOn(server, port, "0.0.0.0");
+        if (host === "::" && meansNoIpv6(error)) return listenOn(server, port, "0.0.0.0");
         throw error;
       }
     },
@@ -158,6 +160,12 @@ function createServer(deps: HttpDeps): Server | TlsServer {
   server.maxConnections = limits.maxConnections + politeConnections;
   server.setTimeout(limits.idleTimeoutMs);
   return server;
+}
+
+/** A kernel without IPv6 has no such addresses; one in which it is switched off has none to give. */
+function meansNoIpv6(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL";
 }
 
 function listenOn(server: Server | TlsServer, port: number, host: string): Promise<number> {

@@ -15,7 +15,7 @@ export const errorTable: Readonly<Record<AppErrorCode, ErrorForm>> = {
   BLOB_UPLOAD_INVALID: { status: 400, ociCode: "BLOB_UPLOAD_INVALID" },
   BLOB_UPLOAD_UNKNOWN: { status: 404, ociCode: "BLOB_UPLOAD_UNKNOWN" },
   DIGEST_INVALID: { status: 400, ociCode: "DIGEST_INVALID" },
-  // distribution answers 404 here and clients know it; distribution-spec leaves the status open.
+  // distribution-spec, end-7a, has 404 for a manifest that cannot be taken; distribution itself answers 400.
   MANIFEST_BLOB_UNKNOWN: { status: 404, ociCode: "MANIFEST_BLOB_UNKNOWN" },
   MANIFEST_INVALID: { status: 400, ociCode: "MANIFEST_INVALID" },
   MANIFEST_UNKNOWN: { status: 404, ociCode: "MANIFEST_UNKNOWN" },

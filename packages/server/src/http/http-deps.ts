@@ -25,11 +25,13 @@ export interface HttpDeps {
 }
 
 export interface HttpLimits {
+  /** A connection opened beyond it is answered 503 and closed; health and metrics are answered all the same. */
   readonly maxConnections: number;
+  /** A request beyond it is answered 429 with Retry-After; health and metrics are not. */
   readonly maxRequestsInFlight: number;
   /** For the headers, and for a body that is no blob. */
   readonly requestTimeoutMs: number;
-  /** Between two bytes, either way. */
+  /** Between two bytes, either way, while it is the client's turn. */
   readonly idleTimeoutMs: number;
 }
 

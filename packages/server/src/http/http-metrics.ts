@@ -14,6 +14,8 @@ export interface HttpMetrics {
   refused(): void;
 }
 
+const knownMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+
 export function declareHttpMetrics(registry: MetricsRegistry, connections: () => number): HttpMetrics {
   const registers = [registry];
   const requests = new Counter({
@@ -58,7 +60,8 @@ export function declareHttpMetrics(registry: MetricsRegistry, connections: () =>
     finished(request) {
       inFlight.dec();
       const status = `${Math.floor(request.status / 100)}xx`;
-      requests.inc({ endpoint: request.endpoint, method: request.method, status });
+      const method = knownMethods.has(request.method) ? request.method : "OTHER";
+      requests.inc({ endpoint: request.endpoint, method, status });
       duration.observe({ endpoint: request.endpoint }, request.durationMs / 1_000);
       if (request.bytesIn > 0) bytes.inc({ direction: "in" }, request.bytesIn);
       if (request.bytesOut > 0) bytes.inc({ direction: "out" }, request.bytesOut);

@@ -1,5 +1,4 @@
-import type { BlobSender } from "./blob-sender.ts";
-import { writeChunk } from "./blob-sender.ts";
+import { type BlobSender, ClientGone, writeChunk } from "./blob-sender.ts";
 import { type BufferPool, createBufferPool } from "./buffer-pool.ts";
 
 /** At most 32 MiB for 32 downloads at once; each one more takes 128 KiB. */
@@ -19,7 +18,7 @@ export function createPooledBlobSender(pool: BufferPool = createBufferPool(poolL
       let writing: Promise<void> = Promise.resolve();
       try {
         for (let position = part.start; position < end; ) {
-          transfer.signal.throwIfAborted();
+          if (transfer.signal.aborted) throw new ClientGone(transfer.signal.reason);
           filling ??= pool.take();
           const wanted = filling.subarray(0, Math.min(filling.byteLength, end - position));
           const got = await reader.read(wanted, position);

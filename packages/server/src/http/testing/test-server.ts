@@ -22,9 +22,9 @@ export interface TestServer {
   readonly server: HttpServer;
   readonly lines: readonly LogLine[];
   /** Resolves when the `count`-th request has its log line. */
-  finished(count: number): Promise<readonly LogFields[]>;
+  readonly finished: (count: number) => Promise<readonly LogFields[]>;
   /** The value of one metric in Prometheus' text form; 0 when it is not there. */
-  metric(nameAndLabels: string): Promise<number>;
+  readonly metric: (nameAndLabels: string) => Promise<number>;
 }
 
 export const openAccess: Access = {
