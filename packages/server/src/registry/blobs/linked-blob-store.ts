@@ -1,8 +1,20 @@
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import type { ReadableRepositories } from "../../access/access.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
+
+const inRepository = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
+  db
+    .selectFrom("repositories as r")
+    .innerJoin("repository_blobs as rb", (join) =>
+      join.onRef("rb.repository_id", "=", "r.id").on("rb.digest", "=", digest),
+    )
+    .innerJoin("blobs as b", "b.id", "rb.blob_id")
+    .where("r.name", "=", repository)
+    .select(["b.size_bytes", "b.location", "rb.unreferenced_since_ms", "rb.repository_id"]),
+);
 
 /** The blob as it can be read in the repository of that name; undefined when it is not linked there. */
 export async function findLinkedBlob(
@@ -10,14 +22,7 @@ export async function findLinkedBlob(
   repository: string,
   digest: Digest,
 ): Promise<LinkedBlob | undefined> {
-  const row = await db
-    .selectFrom("repositories as r")
-    .innerJoin("repository_blobs as rb", "rb.repository_id", "r.id")
-    .innerJoin("blobs as b", "b.id", "rb.blob_id")
-    .select(["b.size_bytes", "b.location", "rb.unreferenced_since_ms", "rb.repository_id"])
-    .where("r.name", "=", repository)
-    .where("rb.digest", "=", digest)
-    .executeTakeFirst();
+  const [row] = await inRepository(db, [digest, repository]);
   if (row === undefined) return undefined;
   return {
     digest,

@@ -1,8 +1,28 @@
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import type { ParsedManifest } from "@entrepot/oci/manifest";
 import type { Reference } from "@entrepot/oci/reference";
+import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import type { StoredManifest } from "./manifest-cache.ts";
+
+const byDigest = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
+  db
+    .selectFrom("repositories as r")
+    .innerJoin("manifests as m", (join) =>
+      join.onRef("m.repository_id", "=", "r.id").on("m.digest", "=", digest),
+    )
+    .where("r.name", "=", repository)
+    .select(["m.digest", "m.media_type", "m.size_bytes", "m.body"]),
+);
+
+const byTag = compiledQuery((db, [tag, repository]: readonly [string, string]) =>
+  db
+    .selectFrom("repositories as r")
+    .innerJoin("tags as t", (join) => join.onRef("t.repository_id", "=", "r.id").on("t.name", "=", tag))
+    .innerJoin("manifests as m", "m.id", "t.manifest_id")
+    .where("r.name", "=", repository)
+    .select(["m.digest", "m.media_type", "m.size_bytes", "m.body"]),
+);
 
 /** The manifest that a tag or digest names in the repository of that name, in one query. */
 export async function findManifest(
@@ -10,20 +30,10 @@ export async function findManifest(
   repository: string,
   reference: Reference,
 ): Promise<StoredManifest | undefined> {
-  const query = db.selectFrom("repositories as r").where("r.name", "=", repository);
-  const row =
+  const [row] =
     reference.kind === "digest"
-      ? await query
-          .innerJoin("manifests as m", "m.repository_id", "r.id")
-          .where("m.digest", "=", reference.digest)
-          .select(["m.digest", "m.media_type", "m.size_bytes", "m.body"])
-          .executeTakeFirst()
-      : await query
-          .innerJoin("tags as t", "t.repository_id", "r.id")
-          .innerJoin("manifests as m", "m.id", "t.manifest_id")
-          .where("t.name", "=", reference.tag)
-          .select(["m.digest", "m.media_type", "m.size_bytes", "m.body"])
-          .executeTakeFirst();
+      ? await byDigest(db, [reference.digest, repository])
+      : await byTag(db, [reference.tag, repository]);
   if (row === undefined) return undefined;
   return {
     digest: parseDigest(row.digest),
