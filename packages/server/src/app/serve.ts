@@ -18,7 +18,11 @@ export interface ServeOptions {
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(processEnvironment(), options.configFile);
-  const log = createLog({ level: config.logLevel, format: config.logFormat, destination: process.stdout });
+  const log = createLog({
+    level: config.logLevel,
+    format: config.logFormat === "auto" ? (process.stdout.isTTY ? "text" : "json") : config.logFormat,
+    destination: process.stdout,
+  });
   if (config.workers > 1 && cluster.isPrimary) {
     // Tables and the first administrator are made once, before the workers look for them.
     const stores = await openStores(config, log);

@@ -234,7 +234,7 @@ export const settings = {
     variable: "ENTREPOT_TRUST_PROXY",
     defaultValue: false,
     description:
-      "Believe `X-Forwarded-Proto`, `-Host` and `-For`. Only behind a proxy that sets them itself: otherwise clients can.",
+      "Believe `X-Forwarded-Proto`, `-Host` and `-For` (of the last the last entry, which the nearest proxy wrote). Only behind a proxy that sets them itself: otherwise clients can.",
   }),
   workers: numberSetting({
     key: "workers",
@@ -262,9 +262,10 @@ export const settings = {
   logFormat: choiceSetting({
     key: "log.format",
     variable: "ENTREPOT_LOG_FORMAT",
-    choices: ["json", "text"],
-    defaultValue: "json",
-    description: "One JSON object a line, or text for a person.",
+    choices: ["auto", "json", "text"],
+    defaultValue: "auto",
+    description:
+      "One JSON object a line, or text for a person; `auto` is text at a terminal and JSON elsewhere.",
   }),
   metricsAccess: choiceSetting({
     key: "metrics.access",
