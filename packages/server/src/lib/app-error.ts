@@ -1,23 +1,11 @@
+import { ociErrorCodes } from "@entrepot/oci/oci-error";
+
 /**
  * Everything that can go wrong in a way a caller can be told about. Domain code throws these; only `http/` knows
  * which status a code becomes. Codes that OCI defines keep their OCI names.
  */
 export const appErrorCodes = [
-  // distribution-spec, "Error Codes"
-  "BLOB_UNKNOWN",
-  "BLOB_UPLOAD_INVALID",
-  "BLOB_UPLOAD_UNKNOWN",
-  "DIGEST_INVALID",
-  "MANIFEST_BLOB_UNKNOWN",
-  "MANIFEST_INVALID",
-  "MANIFEST_UNKNOWN",
-  "NAME_INVALID",
-  "NAME_UNKNOWN",
-  "SIZE_INVALID",
-  "UNAUTHORIZED",
-  "DENIED",
-  "UNSUPPORTED",
-  "TOOMANYREQUESTS",
+  ...ociErrorCodes,
   // ours; `http/error-table.ts` gives each the OCI code that says it best
   "REQUEST_INVALID", // a query parameter, header or body that is not of the documented form
   "RANGE_INVALID", // a chunk that does not start at the upload's offset

@@ -2,6 +2,7 @@ import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { AppError } from "../../lib/app-error.ts";
 import type { BlobReader } from "../../storage/blob-store/blob-store.ts";
+import { readerOf } from "../../storage/blob-store/bytes-reader.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { blobKey, type LinkedBlob, smallBlobBytes } from "./blob-cache.ts";
 import { findLinkedBlob, touchLink } from "./linked-blob-store.ts";
@@ -61,17 +62,4 @@ export async function openLinkedBlob(deps: RegistryDeps, blob: LinkedBlob): Prom
   } finally {
     await reader.close();
   }
-}
-
-function readerOf(bytes: Uint8Array): BlobReader {
-  return {
-    sizeBytes: bytes.byteLength,
-    fileDescriptor: undefined,
-    read: async (buffer, position) => {
-      const part = bytes.subarray(position, position + buffer.byteLength);
-      buffer.set(part);
-      return part.byteLength;
-    },
-    close: async () => {},
-  };
 }

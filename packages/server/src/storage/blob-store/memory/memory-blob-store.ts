@@ -1,13 +1,7 @@
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
-import type {
-  BlobLocation,
-  BlobReader,
-  BlobStore,
-  BlobWriter,
-  StoredObject,
-  UploadId,
-} from "../blob-store.ts";
+import type { BlobLocation, BlobStore, BlobWriter, StoredObject, UploadId } from "../blob-store.ts";
+import { readerOf } from "../bytes-reader.ts";
 import { checkLocation, checkUploadId, locationOf } from "../names.ts";
 
 interface Entry {
@@ -78,17 +72,4 @@ function describe(kind: StoredObject["kind"], name: string, entry: Entry): Store
 
 function unknownUpload(id: UploadId): AppError {
   return new AppError("BLOB_UPLOAD_UNKNOWN", `the bytes of upload ${id} are not in storage`);
-}
-
-function readerOf(bytes: Buffer): BlobReader {
-  return {
-    sizeBytes: bytes.byteLength,
-    fileDescriptor: undefined,
-    read: async (buffer, position) => {
-      const part = bytes.subarray(position, position + buffer.byteLength);
-      buffer.set(part);
-      return part.byteLength;
-    },
-    close: async () => {},
-  };
 }
