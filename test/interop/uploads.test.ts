@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { openSession, type RegistrySession, randomContent } from "../support/registry-session.ts";
+import { digestOf, openSession, type RegistrySession, randomContent } from "../support/registry-session.ts";
 import { administrator, freePort, startServer } from "../support/server-process.ts";
 
 const collection = "/v2/acme/parts/blobs/uploads/";
@@ -113,4 +113,48 @@ test("a client that reconnects takes over from its own dead connection", async (
     headers: octets,
   });
   assert.equal(closed.status, 201);
+});
+
+test("an upload of unknown length is cut off and goes on after a restart of the registry", async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
+  t.after(() => rm(dataDir, { recursive: true, force: true }));
+  const port = await freePort();
+  let server = await startServer({ dataDir, port });
+  t.after(() => server.stop("SIGKILL"));
+  const content = randomContent(5_000_000);
+  const session = openSession(server.origin, administrator);
+  const location = (await session.request("POST", collection)).headers.get("location") ?? "";
+
+  // As docker sends layers: chunked, and the last chunk never comes.
+  const first = content.bytes.subarray(0, 2_000_000);
+  const socket = connect(port, "127.0.0.1");
+  const basic = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
+  socket.write(
+    `PATCH ${location} HTTP/1.1\r\nhost: x\r\nauthorization: Basic ${basic}\r\ntransfer-encoding: chunked\r\n\r\n`,
+  );
+  for (let at = 0; at < first.byteLength; at += 500_000) {
+    socket.write(`${(500_000).toString(16)}\r\n`);
+    socket.write(first.subarray(at, at + 500_000));
+    socket.write("\r\n");
+  }
+  await wait(300);
+  socket.destroy();
+  assert.equal(await offsetOf(session, location, 2_000_000), 2_000_000);
+  await server.stop("SIGTERM");
+  server = await startServer({ dataDir, port });
+  assert.equal(await offsetOf(session, location, 2_000_000), 2_000_000);
+
+  const rest = new Blob([content.bytes.slice(2_000_000)]).stream();
+  const patched = await fetch(new URL(location, server.origin), {
+    method: "PATCH",
+    headers: { authorization: `Basic ${basic}`, ...octets },
+    body: rest,
+    duplex: "half",
+  });
+  assert.equal(patched.status, 202);
+  assert.equal(patched.headers.get("range"), `0-${content.bytes.byteLength - 1}`);
+  const closed = await session.request("PUT", `${location}?digest=${content.digest}`);
+  assert.equal(closed.status, 201);
+  const pulled = await session.request("GET", `/v2/acme/parts/blobs/${content.digest}`);
+  assert.equal(digestOf(new Uint8Array(await pulled.arrayBuffer())), content.digest);
 });
