@@ -60,7 +60,12 @@ function readEnvironment(environment: Environment, problems: string[]): Readonly
   const values = new Map<string, string>();
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith("ENTREPOT_") || text === undefined || text === "") continue;
-    if (otherVariables.has(variable) || variable.startsWith("ENTREPOT_TEST_")) continue;
+    if (
+      otherVariables.has(variable) ||
+      variable.startsWith("ENTREPOT_TEST_") ||
+      variable.startsWith("ENTREPOT_CLI_")
+    )
+      continue;
     const base = variable.endsWith("_FILE") ? variable.slice(0, -"_FILE".length) : variable;
     if (known.has(variable)) values.set(variable, text);
     else if (known.has(base)) {

@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
+import { createContextOf } from "./command-context.ts";
+import { takeEnvironment } from "./environment.ts";
+import { createProgram } from "./program.ts";
+import { UsageError } from "./usage-error.ts";
+
+const environment = takeEnvironment();
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+try {
+  const program = createProgram(createContextOf(environment, catchInterrupt), readVersion());
+  await program.parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = tell(error);
+}
+
+/** The first signal ends the command in order, the second at once. */
+function catchInterrupt(): AbortSignal {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => interrupt.abort(new Error("interrupted")));
+  }
+  return interrupt.signal;
+}
+
+/** One sentence on standard error; the exit code. */
+function tell(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has said it already; help and version are no failures.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`entrepot: ${message}\n`);
+  if (environment.isDebug && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const hasVersion = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return hasVersion ? String(manifest.version) : "unknown";
+}

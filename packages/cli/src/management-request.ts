@@ -1,0 +1,67 @@
+import { readFile } from "node:fs/promises";
+import { basicAuthorization } from "@entrepot/client/credentials";
+import { createHttpTransport } from "@entrepot/client/http-transport";
+import { readErrorText, readJson } from "@entrepot/client/read-body";
+import { isObject } from "@entrepot/oci/json-object";
+import { quoted } from "@entrepot/oci/oci-error";
+import type { CliContext } from "./cli-context.ts";
+import { findCredentials } from "./docker-config.ts";
+import { findOrigin } from "./registry-access.ts";
+
+/**
+ * One request to the management API with the stored credentials; the answer as JSON. A refusal is an `Error` in the server's own words. Repeated
+ * only when it is a GET: what a lost answer did is not known.
+ */
+export async function requestManagement(
+  context: CliContext,
+  host: string,
+  request: {
+    readonly method: "GET" | "POST";
+    readonly path: string;
+    readonly body?: unknown;
+    readonly what: string;
+  },
+): Promise<unknown> {
+  const { options, environment, signal } = context;
+  const credentials = await findCredentials(environment.dockerConfigDir, host);
+  if (credentials?.kind !== "password") {
+    throw new Error(`${host} needs an administrator's credentials; run: entrepot login ${host}`);
+  }
+  const transport = createHttpTransport({
+    ...(options.caFile !== undefined && { certificateAuthority: await readFile(options.caFile, "utf8") }),
+    ...(options.insecure === true && { acceptAnyCertificate: true }),
+  });
+  try {
+    const { method, what, body } = request;
+    const response = await transport.send({
+      method,
+      url: new URL(request.path, await findOrigin(host, context)),
+      headers: {
+        authorization: basicAuthorization(credentials.username, credentials.password),
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: () => Buffer.from(JSON.stringify(body)) }),
+      mayRepeat: method === "GET",
+      what,
+      signal,
+    });
+    if (response.status === 200) return await readJson(response, `the answer of ${host}`);
+    const detail = problemDetail(await readErrorText(response));
+    throw new Error(
+      `cannot ${what} at ${host}: ${detail ?? "it is no Entrepôt, or it refused"} (${response.status})`,
+    );
+  } finally {
+    await transport.close();
+  }
+}
+
+/** RFC 9457: `detail` explains this occurrence, `title` the kind of problem. */
+function problemDetail(body: string): string | undefined {
+  try {
+    const problem: unknown = JSON.parse(body);
+    const text = isObject(problem) ? (problem["detail"] ?? problem["title"]) : undefined;
+    return typeof text === "string" ? quoted(text.slice(0, 300)).slice(1, -1) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import { Command } from "commander";
+import type { ContextOf } from "./command-context.ts";
+import { adminCommand } from "./commands/admin-command.ts";
+import { completionCommand } from "./commands/completion-command.ts";
+import { copyCommand } from "./commands/copy-command.ts";
+import { doctorCommand } from "./commands/doctor-command.ts";
+import { gcCommand } from "./commands/gc-command.ts";
+import { inspectCommand } from "./commands/inspect-command.ts";
+import { loginCommand } from "./commands/login-command.ts";
+import { logoutCommand } from "./commands/logout-command.ts";
+import { lsCommand } from "./commands/ls-command.ts";
+import { rmCommand } from "./commands/rm-command.ts";
+import { serveCommand } from "./commands/serve-command.ts";
+import { tagsCommand } from "./commands/tags-command.ts";
+import { addGlobalOptions } from "./global-options.ts";
+
+/** Every command. Parsing throws a `CommanderError` instead of ending the process. */
+export function createProgram(contextOf: ContextOf, version: string): Command {
+  const program = addGlobalOptions(new Command("entrepot"))
+    .description("A registry for container images and every other OCI artifact, and tools for any registry.")
+    .version(version, "-V, --version")
+    .addHelpText(
+      "after",
+      `
+Registries on this machine (localhost, 127.0.0.1, [::1]) are spoken to with http, all others with https unless --plain-http is given.
+With --ca-file or --insecure, one on this machine is asked whether it speaks https. A name without a host is one of localhost:5000, or of the registry in ENTREPOT_CLI_REGISTRY.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+    );
+  const commands = [
+    serveCommand(contextOf),
+    doctorCommand(contextOf),
+    adminCommand(contextOf),
+    loginCommand(contextOf),
+    logoutCommand(contextOf),
+    lsCommand(contextOf),
+    tagsCommand(contextOf),
+    inspectCommand(contextOf),
+    copyCommand(contextOf),
+    rmCommand(contextOf),
+    gcCommand(contextOf),
+    completionCommand(() => program),
+  ];
+  for (const command of commands) program.addCommand(command);
+  prepare(program);
+  return program;
+}
+
+function prepare(command: Command): void {
+  command.exitOverride().showHelpAfterError("(run it with --help to see what it takes)");
+  for (const child of command.commands) prepare(child);
+}
