@@ -25,7 +25,8 @@ export interface Access {
   ): Promise<readonly RepositoryAction[]>;
   /**
    * What the actor may pull, as a condition for listings: everything, or public repositories and the given ids and
-   * namespaces they own. Honors `limits`.
+   * namespaces they own. A scoped access token lists the repositories that its scopes name. `UNAUTHORIZED` when `limits` do not
+   * carry `registry:catalog:*`: a fresh token helps (→ challenge).
    */
   readableRepositories(actor: Actor): Promise<ReadableRepositories>;
   /** Whether the actor is an administrator and the credential shown is not limited. */

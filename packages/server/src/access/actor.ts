@@ -19,6 +19,11 @@ export interface UserActor {
   readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
+  /**
+   * Tells apart the passwords that a user has had: set when one was shown, directly or through a token that was got with it. A token issued
+   * for this actor dies when the password is changed.
+   */
+  readonly passwordEpoch?: string | undefined;
   /** The scopes that the bearer token shown carries; a wider one can be had. Undefined = no bearer token was shown. */
   readonly limits: readonly Scope[] | undefined;
   /** The scopes that its owner gave an access token when making it; nothing wider can be had with it. Undefined = not limited. */

@@ -1,8 +1,9 @@
-import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
+import { AppError } from "../lib/app-error.ts";
 import type { Database } from "../storage/database/database.ts";
 import type { Access, Decision, ReadableRepositories, RepositoryAction } from "./access.ts";
-import type { Actor } from "./actor.ts";
+import type { Actor, UserActor } from "./actor.ts";
 import {
   findGrantedRole,
   findRepositoryFacts,
@@ -37,18 +38,40 @@ export function createAccess(deps: AccessDeps): Access {
   /** What the actor's own rights allow, whatever token was shown. */
   async function rights(actor: Actor, repository: RepositoryName): Promise<readonly RepositoryAction[]> {
     if (actor.kind === "user" && actor.isAdmin) return actionsOf.admin;
-    if (deps.anonymousAccess === "full") return actionsOf.write;
+    const isFull = deps.anonymousAccess === "full";
+    if (actor.kind === "anonymous" && isFull) return actionsOf.write;
     const known = await facts(repository);
-    const fromVisibility: readonly RepositoryAction[] =
-      known.isPublic && (actor.kind === "user" || deps.anonymousAccess === "pull") ? ["pull"] : [];
-    if (actor.kind === "anonymous") return fromVisibility;
+    const mayReadPublic = actor.kind === "user" || deps.anonymousAccess === "pull";
+    const ofEverybody: readonly RepositoryAction[] = isFull
+      ? actionsOf.write
+      : known.isPublic && mayReadPublic
+        ? ["pull"]
+        : [];
+    // An account never takes away what its holder could do without it.
+    return actor.kind === "anonymous" ? ofEverybody : union(ofEverybody, await ownRights(actor, known));
+  }
+
+  async function ownRights(actor: UserActor, known: RepositoryFacts): Promise<readonly RepositoryAction[]> {
     if (known.ownerUserId === actor.userId) return ownerActions(known);
-    if (known.repositoryId === undefined) return fromVisibility;
+    if (known.repositoryId === undefined) return [];
     const { repositoryId } = known;
     const { role } = await deps.cache.get(`grant ${actor.userId} ${repositoryId}`, async () => ({
       role: await findGrantedRole(deps.database.read, actor.userId, repositoryId),
     }));
-    return role === undefined ? fromVisibility : actionsOf[role];
+    return role === undefined ? [] : actionsOf[role];
+  }
+
+  /** Of the repositories that the scopes name, those that are there and may be pulled. A credential has a bounded number of scopes. */
+  async function namedRepositories(actor: UserActor, scopes: readonly Scope[]): Promise<readonly number[]> {
+    const ids = await Promise.all(
+      scopes.map(async ({ type, name }) => {
+        const repository = type === "repository" ? tryParseRepositoryName(name) : undefined;
+        if (repository === undefined || !isWithin(scopes, repository, "pull")) return undefined;
+        if (!(await rights(actor, repository)).includes("pull")) return undefined;
+        return (await facts(repository)).repositoryId;
+      }),
+    );
+    return ids.filter((id) => id !== undefined);
   }
 
   return {
@@ -67,15 +90,20 @@ export function createAccess(deps: AccessDeps): Access {
       );
     },
     async readableRepositories(actor): Promise<ReadableRepositories> {
-      const all = (actor.kind === "user" && actor.isAdmin) || deps.anonymousAccess === "full";
-      if (all && actor.credentialScopes === undefined) return { kind: "all" };
-      const publicOnes = actor.kind === "user" || deps.anonymousAccess !== "none";
+      if (actor.limits !== undefined && !carriesCatalog(actor.limits)) {
+        throw new AppError("UNAUTHORIZED", "the token does not carry registry:catalog:*", {
+          detail: [{ Type: "registry", Name: "catalog", Action: "*" }],
+        });
+      }
+      // A scoped access token lists what it names, public or not.
+      if (actor.credentialScopes !== undefined) {
+        const repositoryIds = await namedRepositories(actor, actor.credentialScopes);
+        return { kind: "some", publicOnes: false, repositoryIds, namespaceIds: [] };
+      }
+      if ((actor.kind === "user" && actor.isAdmin) || deps.anonymousAccess === "full") return { kind: "all" };
+      const publicOnes = actor.kind === "user" || deps.anonymousAccess === "pull";
       if (actor.kind === "anonymous")
         return { kind: "some", publicOnes, repositoryIds: [], namespaceIds: [] };
-      // A scoped access token lists nothing private: what it may pull it knows by name.
-      if (actor.credentialScopes !== undefined) {
-        return { kind: "some", publicOnes: false, repositoryIds: [], namespaceIds: [] };
-      }
       const own = await deps.cache.get(`readable ${actor.userId}`, () =>
         listReadable(deps.database.read, actor.userId),
       );
@@ -96,6 +124,22 @@ function ownerActions(known: RepositoryFacts): readonly RepositoryAction[] {
   return actionsOf.admin.filter((action) => action !== "push");
 }
 
+/** In the order in which the actions are declared. */
+function union(
+  left: readonly RepositoryAction[],
+  right: readonly RepositoryAction[],
+): readonly RepositoryAction[] {
+  return actionsOf.admin.filter((action) => left.includes(action) || right.includes(action));
+}
+
+/** The scope that the challenge of a listing asks for. */
+function carriesCatalog(limits: readonly Scope[]): boolean {
+  return limits.some(
+    ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
+  );
+}
+
+/** Names are compared as a whole, without patterns; undefined limits are none. */
 function isWithin(
   limits: readonly Scope[] | undefined,
   repository: string,

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from "../storage/database/database.ts";
+import { forKeyShare } from "../storage/database/row-locks.ts";
 
 export const roles = ["read", "write", "admin"] as const;
 export type Role = (typeof roles)[number];
@@ -48,6 +49,17 @@ export async function findRepositoryFacts(
     ownerUserId: owner?.owner_user_id ?? undefined,
     createOnPush: owner?.create_on_push === 1,
   };
+}
+
+export async function findRepositoryId(db: Queryable, name: string): Promise<number | undefined> {
+  const row = await db.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  return row?.id;
+}
+
+/** As `findRepositoryId`; the repository is not deleted until this transaction ends. */
+export async function holdRepository(tx: Tx, name: string): Promise<number | undefined> {
+  const query = tx.selectFrom("repositories").select("id").where("name", "=", name);
+  return (await forKeyShare(tx, query).executeTakeFirst())?.id;
 }
 
 export async function findGrantedRole(

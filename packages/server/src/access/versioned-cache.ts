@@ -37,7 +37,8 @@ export function createVersionedCache(
   /** Undefined when everything kept is current now; else a promise of when it is. */
   function refresh(): Promise<void> | undefined {
     const now = database.foreignChangeStamp();
-    const isCurrent = now === undefined ? clock.nowMs() - checkedAtMs < recheckMs : now === stamp;
+    // The distance, as a clock that was set back must not keep what is revoked.
+    const isCurrent = now === undefined ? Math.abs(clock.nowMs() - checkedAtMs) < recheckMs : now === stamp;
     if (isCurrent && version !== undefined) return undefined;
     checking ??= check(now).finally(() => {
       checking = undefined;
@@ -57,7 +58,11 @@ export function createVersionedCache(
   return {
     async get<V extends object>(key: string, load: () => Promise<V>): Promise<V> {
       const refreshing = refresh();
-      if (refreshing !== undefined) await refreshing;
+      if (refreshing !== undefined) {
+        await refreshing;
+        // The look-up may have begun for somebody else, before the change that this caller must see.
+        await refresh();
+      }
       const kept = entries.get(key);
       if (kept !== undefined) return kept as V; // as: every key is used with one kind of fact
       const before = generation;

@@ -49,9 +49,18 @@ export const accessTokenReply = Type.Object({
 export const accessTokenList = Type.Object({ tokens: Type.Array(accessTokenReply) });
 export const newAccessToken = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 100 }),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 100,
+      pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+      description: "any text without control characters",
+    }),
     scopes: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 4_096, description: "repository:acme/app:pull,push …" }),
+      Type.String({
+        minLength: 1,
+        maxLength: 4_096,
+        description: "repository:acme/app:pull,push … (whole names, no patterns)",
+      }),
     ),
     expiresAtMs: Type.Optional(Type.Integer({ minimum: 0 })),
   },

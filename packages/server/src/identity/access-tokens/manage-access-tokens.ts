@@ -1,41 +1,39 @@
-import { createHash } from "node:crypto";
-import { formatScopes, parseScopes } from "@entrepot/oci/scope";
+import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import { formatScopes, parseScopes, type Scope } from "@entrepot/oci/scope";
+import { repositoryActions } from "../../access/access.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import type { UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { newSecret } from "../../lib/ids.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import {
   type AccessToken,
   deleteAccessToken,
+  findAccessTokenById,
   insertAccessToken,
   listAccessTokens,
 } from "./access-token-store.ts";
+import { hashSecret, newAccessTokenSecret } from "./secret.ts";
 
 export type { AccessToken };
 
-/** Tells a person, and a scanner for leaked secrets, what it is. */
-export const accessTokenPrefix = "entp_";
-
-/** 256 random bits need no slow hash: nobody can try them out. */
-export function hashSecret(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
-}
-
 /**
- * Makes a personal access token; its secret is told here and never again. `scopes` as in the token protocol (`repository:acme/app:pull`), limits
- * what can be had with it. `ALREADY_EXISTS` for a name that the user has in use.
+ * Makes a personal access token; its secret is told here and never again. `scopes` as in the token protocol (`repository:acme/app:pull,push`), limits
+ * what can be had with it; names are whole names, without patterns. `ALREADY_EXISTS` for a name that the user has in use; `REQUEST_INVALID`
+ * and `NAME_INVALID` for scopes that could never allow anything; `DENIED` when the maker is limited, or is a token that would be outlived.
  */
 export async function createAccessToken(
   deps: IdentityDeps,
-  userId: number,
+  maker: UserActor,
   token: { readonly name: string; readonly scopes?: string; readonly expiresAtMs?: number },
 ): Promise<{ readonly token: AccessToken; readonly secret: string }> {
+  const { userId } = maker;
   const nowMs = deps.clock.nowMs();
   if (token.expiresAtMs !== undefined && token.expiresAtMs <= nowMs) {
     throw new AppError("REQUEST_INVALID", "the token would have expired already");
   }
-  const scopes = token.scopes === undefined ? undefined : formatScopes(parseScopes(token.scopes));
-  const secret = `${accessTokenPrefix}${newSecret()}`;
+  await checkMaker(deps, maker, token.expiresAtMs);
+  const scopes = token.scopes === undefined ? undefined : formatScopes(checkedScopes(token.scopes));
+  const secret = newAccessTokenSecret();
   const created = await deps.database.transaction(async (tx) => {
     const row = await insertAccessToken(tx, {
       userId,
@@ -54,17 +52,67 @@ export async function createAccessToken(
   return { token: created, secret };
 }
 
-export function listOwnAccessTokens(deps: IdentityDeps, userId: number): Promise<readonly AccessToken[]> {
-  return listAccessTokens(deps.database.read, userId);
+/** In the order in which they were made, without their secrets. */
+export async function listOwnAccessTokens(
+  deps: IdentityDeps,
+  owner: UserActor,
+): Promise<readonly AccessToken[]> {
+  refuseLimited(owner);
+  return listAccessTokens(deps.database.read, owner.userId);
 }
 
-/** Revokes a token, and with it every bearer and refresh token that was got with it, at once here and within about a second elsewhere. */
-export async function revokeAccessToken(deps: IdentityDeps, userId: number, id: number): Promise<void> {
+/** Revokes a token, and with it every bearer and refresh token that was got with it, at once here and within about a second elsewhere. `NOT_FOUND` when it is not the owner's. */
+export async function revokeAccessToken(deps: IdentityDeps, owner: UserActor, id: number): Promise<void> {
+  refuseLimited(owner);
   const revoked = await deps.database.transaction(async (tx) => {
-    const found = await deleteAccessToken(tx, userId, id);
+    const found = await deleteAccessToken(tx, owner.userId, id);
     if (found) await bumpAccessVersion(tx);
     return found;
   });
   deps.access.changed();
   if (!revoked) throw new AppError("NOT_FOUND", `you have no token ${id}`);
+}
+
+/** Whoever holds a limited credential must not get an unlimited one with it, nor learn of the others. */
+function refuseLimited(actor: UserActor): void {
+  if (actor.limits === undefined && actor.credentialScopes === undefined) return;
+  throw new AppError(
+    "DENIED",
+    "a limited token cannot manage tokens; use your password or an unlimited token",
+  );
+}
+
+/** A token that expires must not get itself a longer life. */
+async function checkMaker(
+  deps: IdentityDeps,
+  maker: UserActor,
+  expiresAtMs: number | undefined,
+): Promise<void> {
+  refuseLimited(maker);
+  if (maker.accessTokenId === undefined) return;
+  const own = await findAccessTokenById(deps.database.read, maker.accessTokenId);
+  if (
+    own !== undefined &&
+    (own.expiresAtMs ?? Number.POSITIVE_INFINITY) >= (expiresAtMs ?? Number.POSITIVE_INFINITY)
+  )
+    return;
+  throw new AppError("DENIED", "a token cannot make one that outlives it; use your password");
+}
+
+/** What could never match anything is a mistake that would only be found out later. */
+function checkedScopes(text: string): readonly Scope[] {
+  const scopes = parseScopes(text);
+  if (scopes.length === 0)
+    throw new AppError("REQUEST_INVALID", "name at least one scope, or leave scopes out");
+  for (const { type, name, actions } of scopes) {
+    const known: readonly string[] = type === "repository" ? [...repositoryActions, "*"] : ["*"];
+    if (type === "repository") parseRepositoryName(name);
+    else if (type !== "registry" || name !== "catalog") {
+      throw new AppError("REQUEST_INVALID", "a scope is repository:NAME:ACTIONS or registry:catalog:*");
+    }
+    if (actions.length === 0 || !actions.every((action) => known.includes(action))) {
+      throw new AppError("REQUEST_INVALID", `the actions of a ${type} scope are ${known.join(", ")}`);
+    }
+  }
+  return scopes;
 }

@@ -1,49 +1,56 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
-import { namespaceOf } from "../../access/create-access.ts";
 import {
   deleteGrant,
-  findRepositoryFacts,
+  findRepositoryId,
   type Grant,
+  holdRepository,
   listGrants,
   type Role,
   upsertGrant,
 } from "../../access/grant-store.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { getUser } from "../users/manage-users.ts";
+import { noSuchUser } from "../users/find-users.ts";
+import { holdUser } from "../users/user-store.ts";
+import { isUsername } from "../users/username.ts";
 
 /** Who was granted what on a repository, by user name. `NAME_UNKNOWN` when there is no such repository. */
 export async function listRepositoryGrants(
   deps: IdentityDeps,
   repository: RepositoryName,
 ): Promise<readonly Grant[]> {
-  return listGrants(deps.database.read, await repositoryId(deps, repository));
+  const id = await findRepositoryId(deps.database.read, repository);
+  if (id === undefined) throw noSuchRepository(repository);
+  return listGrants(deps.database.read, id);
 }
 
-/** Grants a role, replacing the one the user had. In force at once here, within about a second elsewhere. May be repeated. */
+/**
+ * Grants a role, replacing the one the user had. In force at once here, within about a second elsewhere. `NAME_UNKNOWN` and
+ * `NOT_FOUND` when there is no such repository or user. May be repeated.
+ */
 export async function setGrant(
   deps: IdentityDeps,
   grant: { readonly repository: RepositoryName; readonly username: string; readonly role: Role },
 ): Promise<void> {
-  const id = await repositoryId(deps, grant.repository);
-  const user = await getUser(deps, grant.username);
+  const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
-    await upsertGrant(tx, { userId: user.id, repositoryId: id, role: grant.role, nowMs: deps.clock.nowMs() });
+    const { repositoryId, userId } = await holdBoth(tx, grant);
+    await upsertGrant(tx, { userId, repositoryId, role: grant.role, nowMs });
     await bumpAccessVersion(tx);
   });
   deps.access.changed();
 }
 
-/** Takes a grant back, tokens already issued included. `NOT_FOUND` when there is none. */
+/** Takes a grant back, tokens already issued included. `NOT_FOUND` when there is none, `NAME_UNKNOWN` when there is no such repository. */
 export async function removeGrant(
   deps: IdentityDeps,
   grant: { readonly repository: RepositoryName; readonly username: string },
 ): Promise<void> {
-  const id = await repositoryId(deps, grant.repository);
-  const user = await getUser(deps, grant.username);
   const removed = await deps.database.transaction(async (tx) => {
-    const found = await deleteGrant(tx, user.id, id);
+    const { repositoryId, userId } = await holdBoth(tx, grant);
+    const found = await deleteGrant(tx, userId, repositoryId);
     if (found) await bumpAccessVersion(tx);
     return found;
   });
@@ -51,10 +58,18 @@ export async function removeGrant(
   if (!removed) throw new AppError("NOT_FOUND", `${grant.username} has no grant on ${grant.repository}`);
 }
 
-async function repositoryId(deps: IdentityDeps, repository: RepositoryName): Promise<number> {
-  const namespace = namespaceOf(repository, deps.defaultNamespace);
-  const facts = await findRepositoryFacts(deps.database.read, repository, namespace);
-  if (facts.repositoryId === undefined)
-    throw new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
-  return facts.repositoryId;
+/** Both stay as they are until the transaction ends. */
+async function holdBoth(
+  tx: Tx,
+  grant: { readonly repository: RepositoryName; readonly username: string },
+): Promise<{ readonly repositoryId: number; readonly userId: number }> {
+  const repositoryId = await holdRepository(tx, grant.repository);
+  if (repositoryId === undefined) throw noSuchRepository(grant.repository);
+  const userId = isUsername(grant.username) ? await holdUser(tx, grant.username) : undefined;
+  if (userId === undefined) throw noSuchUser(grant.username);
+  return { repositoryId, userId };
+}
+
+function noSuchRepository(repository: RepositoryName): AppError {
+  return new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
 }

@@ -1,12 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Actor, anonymous } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { accessTokenPrefix } from "../access-tokens/manage-access-tokens.ts";
+import { accessTokenPrefix } from "../access-tokens/secret.ts";
 import type { TokenVerifier } from "../token-service/verify-token.ts";
+import { maxAuthorizationLength } from "./credential-limits.ts";
 import type { SecretVerifier } from "./verify-secret.ts";
-
-/** No client of ours sends more; what is longer is an attack. */
-const maxHeaderLength = 8_192;
 
 /** Finds out who makes a request from its Authorization header. None = anonymous; one that is wrong or no header of ours = `UNAUTHORIZED`. */
 export function createAuthenticator(
@@ -16,14 +14,12 @@ export function createAuthenticator(
   return async (headers, remoteAddress) => {
     const header = headers.authorization;
     if (header === undefined) return anonymous;
-    if (header.length > maxHeaderLength) throw refused("it is too long");
+    if (header.length > maxAuthorizationLength) throw refused("it is too long");
     const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
     if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
     switch (scheme.toLowerCase()) {
       case "bearer":
-        return value.startsWith(accessTokenPrefix)
-          ? secrets.verifyAccessToken(value, remoteAddress)
-          : tokens.verify(value);
+        return value.startsWith(accessTokenPrefix) ? secrets.verifyAccessToken(value) : tokens.verify(value);
       case "basic": {
         const { username, secret } = parseBasic(value);
         return secrets.verify(username, secret, remoteAddress);

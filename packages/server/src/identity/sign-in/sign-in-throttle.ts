@@ -1,13 +1,13 @@
-import { createHash } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { isIPv6 } from "node:net";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
 
-/** Failures of one address with one name before it must wait. */
+/** Different wrong passwords from one network for one name before it must wait. */
 const maxFailures = 10;
 const windowMs = 60_000;
-/** containerd and BuildKit try a wrong password by POST and at once again by GET: that is one failure. */
-const sameAttemptMs = 3_000;
+/** Those who failed last are remembered; some 100 bytes each. */
+const maxRemembered = 50_000;
 
 interface Failures {
   readonly count: number;
@@ -16,41 +16,86 @@ interface Failures {
 }
 
 /**
- * Slows down guessing. Counts by address and name together, so that nobody can lock somebody else out from elsewhere. In this process only:
+ * Slows down guessing. Counts by network and name together, so that nobody can lock somebody else out from elsewhere. In this process only:
  * N instances let N times as many guesses through, still far too few.
  */
 export interface SignInThrottle {
-  /** `TOOMANYREQUESTS` when this address has failed with this name too often. */
-  check(address: string, username: string): void;
-  failed(address: string, username: string, secret: string): void;
-  succeeded(address: string, username: string): void;
+  /**
+   * To be called before a password is looked at: it counts as wrong until it is known to be right, so that guesses sent side by side do not
+   * slip through. `TOOMANYREQUESTS` when this network has guessed at this name too often. The same password twice in a row counts once: containerd
+   * and BuildKit try a wrong one by POST and again by GET, and a job with an outdated one guesses nothing by repeating it.
+   */
+  begin(address: string, username: string, secret: string): SignInAttempt;
+}
+
+export interface SignInAttempt {
+  succeeded(): void;
+  /** Nobody knows whether the password was right: the database did not answer, or too many were waiting. */
+  abandoned(): void;
 }
 
 export function createSignInThrottle(clock: Clock): SignInThrottle {
-  const failures = new LRUCache<string, Failures>({ max: 50_000 });
-  const keyOf = (address: string, username: string) => `${address} ${username}`;
-  const current = (key: string) => {
-    const found = failures.get(key);
-    return found !== undefined && clock.nowMs() - found.lastAtMs < windowMs ? found : undefined;
-  };
+  // In order of the last failure. No LRUCache: that clears all its slots when its last entry is deleted, which is here at almost every sign-in.
+  const failures = new Map<string, Failures>();
+  // Of a wrong password only what is needed to know it again stays in memory.
+  const key = createSecretKey(randomBytes(32));
+  const digest = (text: string) => createHmac("sha256", key).update(text).digest("base64");
+
+  function current(entry: string): Failures | undefined {
+    const found = failures.get(entry);
+    return found !== undefined && Math.abs(clock.nowMs() - found.lastAtMs) < windowMs ? found : undefined;
+  }
+
+  function remember(entry: string, now: Failures): void {
+    failures.delete(entry);
+    failures.set(entry, now);
+    if (failures.size <= maxRemembered) return;
+    for (const oldest of failures.keys()) {
+      failures.delete(oldest);
+      break;
+    }
+  }
+
   return {
-    check(address, username) {
-      const found = current(keyOf(address, username));
-      if (found === undefined || found.count < maxFailures) return;
-      const waitMs = windowMs - (clock.nowMs() - found.lastAtMs);
-      throw new AppError("TOOMANYREQUESTS", "too many wrong passwords from this address; wait a minute", {
-        retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
-      });
-    },
-    failed(address, username, secret) {
-      const key = keyOf(address, username);
-      const found = current(key);
+    begin(address, username, secret) {
+      const entry = digest(`${networkOf(address)} ${username}`);
       const nowMs = clock.nowMs();
-      const lastSecret = createHash("sha256").update(secret).digest("base64");
-      const isRepeat =
-        found !== undefined && found.lastSecret === lastSecret && nowMs - found.lastAtMs < sameAttemptMs;
-      failures.set(key, { count: (found?.count ?? 0) + (isRepeat ? 0 : 1), lastSecret, lastAtMs: nowMs });
+      const found = current(entry);
+      if (found !== undefined && found.count >= maxFailures) {
+        const waitMs = windowMs - (nowMs - found.lastAtMs);
+        throw new AppError("TOOMANYREQUESTS", "too many wrong passwords from this address; wait a minute", {
+          retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
+        });
+      }
+      const lastSecret = digest(secret);
+      const counts = found?.lastSecret === lastSecret ? 0 : 1;
+      remember(entry, { count: (found?.count ?? 0) + counts, lastSecret, lastAtMs: nowMs });
+      return {
+        succeeded: () => void failures.delete(entry),
+        abandoned() {
+          const now = current(entry);
+          if (now !== undefined) failures.set(entry, { ...now, count: Math.max(0, now.count - counts) });
+        },
+      };
     },
-    succeeded: (address, username) => void failures.delete(keyOf(address, username)),
   };
+}
+
+/** Whoever has one IPv6 address has the /64 around it (RFC 6177, 2), so that is what counts; an IPv4 address counts by itself. */
+export function networkOf(address: string): string {
+  const [plain = ""] = address.split("%", 1);
+  if (!isIPv6(plain)) return address;
+  const [head = "", tail] = plain.toLowerCase().split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    // An IPv4 address at the end stands for two groups; it is never among the first four.
+    const last = tail === "" ? [] : tail.split(":");
+    const width = last.length + (tail.includes(".") ? 1 : 0);
+    while (groups.length + width < 8) groups.push("0");
+    groups.push(...last);
+  }
+  return groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":");
 }

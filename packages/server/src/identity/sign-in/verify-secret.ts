@@ -1,140 +1,106 @@
-import { createHmac, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import {
   type AccessToken,
   findAccessTokenByHash,
   findAccessTokenById,
-  touchAccessToken,
 } from "../access-tokens/access-token-store.ts";
-import { accessTokenPrefix, hashSecret } from "../access-tokens/manage-access-tokens.ts";
+import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { findUserById, findUserByName, type User } from "../users/user-store.ts";
+import { passwordEpochOf } from "../users/password-hash.ts";
+import { findUserById } from "../users/user-store.ts";
+import { isUsername } from "../users/username.ts";
+import { actorOf, type Living } from "./living.ts";
+import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
+import { createPasswordVerifier } from "./verify-password.ts";
 
 /** Turns what a client shows into a user. Wrong and unknown are the same `UNAUTHORIZED`. */
 export interface SecretVerifier {
-  /** A user name with a password, or with a personal access token in its place. */
+  /**
+   * A user name with a password, or with a personal access token of that user in its place. `TOOMANYREQUESTS` after too many wrong passwords,
+   * `OVERLOADED` when too many sign in at once.
+   */
   verify(username: string, secret: string, remoteAddress: string): Promise<UserActor>;
   /** A personal access token alone. */
-  verifyAccessToken(secret: string, remoteAddress: string): Promise<UserActor>;
+  verifyAccessToken(secret: string): Promise<UserActor>;
   /**
    * The user of a token that was issued before, if they may still use it: not deleted, not disabled, and the access token it was got with
    * neither revoked nor expired. Cached by the access version.
    */
-  findLiving(
-    userId: number,
-    accessTokenId: number | undefined,
-  ): Promise<{ readonly user: User; readonly accessToken: AccessToken | undefined } | undefined>;
+  findLiving(userId: number, accessTokenId: number | undefined): Promise<Living | undefined>;
 }
-
-const touchEveryMs = 60_000;
 
 export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
   const throttle = createSignInThrottle(deps.clock);
-  // A password that was right for this hash: argon2 need not run for each of a client's Basic requests. Keyed by a secret of this process.
-  const key = randomBytes(32);
-  const known = new LRUCache<string, true>({ max: 10_000, ttl: 300_000 });
-  const touched = new LRUCache<number, number>({ max: 10_000 });
+  const verifyPassword = createPasswordVerifier(deps);
+  const recordUse = createUseRecorder(deps);
 
-  async function verifyPassword(username: string, password: string): Promise<User | undefined> {
-    const { user } = await deps.cache.get(`user ${username}`, async () => ({
-      user: await findUserByName(deps.database.read, username),
+  const isExpired = (token: AccessToken) =>
+    token.expiresAtMs !== undefined && token.expiresAtMs <= deps.clock.nowMs();
+
+  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId) => {
+    const { living } = await deps.cache.get(`living ${userId} ${accessTokenId ?? ""}`, async () => ({
+      living: await loadLiving(deps, userId, accessTokenId),
     }));
-    const mark = createHmac("sha256", key)
-      .update(`${user?.passwordHash ?? ""}\0${password}`)
-      .digest("base64");
-    if (user?.passwordHash !== undefined && known.has(mark)) return user.isDisabled ? undefined : user;
-    if (!(await deps.passwords.verify(user?.passwordHash, password)) || user === undefined) return undefined;
-    known.set(mark, true);
-    return user.isDisabled ? undefined : user;
-  }
+    return living?.accessToken !== undefined && isExpired(living.accessToken) ? undefined : living;
+  };
 
-  async function verifyToken(secret: string): Promise<{ user: User; token: AccessToken } | undefined> {
+  async function findByAccessToken(secret: string): Promise<Living | undefined> {
+    if (!isAccessTokenSecret(secret)) return undefined;
     const hash = hashSecret(secret);
     const { token } = await deps.cache.get(`token ${hash}`, async () => ({
       token: await findAccessTokenByHash(deps.database.read, hash),
     }));
-    if (token === undefined || isExpired(token)) return undefined;
-    const living = await findLiving(token.userId, token.id);
-    if (living === undefined) return undefined;
-    await touch(token.id);
-    return { user: living.user, token };
+    const living = token && (await findLiving(token.userId, token.id));
+    if (living?.accessToken !== undefined) await recordUse(living.accessToken.id);
+    return living;
   }
 
-  function isExpired(token: AccessToken): boolean {
-    return token.expiresAtMs !== undefined && token.expiresAtMs <= deps.clock.nowMs();
-  }
-
-  /** Last use, at most once a minute and token; not worth failing a request for. */
-  async function touch(id: number): Promise<void> {
-    const nowMs = deps.clock.nowMs();
-    if (nowMs - (touched.get(id) ?? 0) < touchEveryMs) return;
-    touched.set(id, nowMs);
+  async function signIn(username: string, password: string, remoteAddress: string): Promise<UserActor> {
+    const attempt = throttle.begin(remoteAddress, username, password);
     try {
-      await deps.database.transaction((tx) => touchAccessToken(tx, id, nowMs), { durable: false });
+      const found = await verifyPassword(username, password);
+      if (found === undefined) throw wrong();
+      attempt.succeeded();
+      return actorOf(found, "password");
     } catch (error) {
-      deps.log.warn({ error, accessTokenId: id }, "could not record the use of an access token");
+      if (!(error instanceof AppError) || error.code !== "UNAUTHORIZED") attempt.abandoned();
+      throw error;
     }
   }
-
-  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId) => {
-    const { living } = await deps.cache.get(`living ${userId} ${accessTokenId ?? ""}`, async () => {
-      const user = await findUserById(deps.database.read, userId);
-      if (user === undefined || user.isDisabled) return { living: undefined };
-      if (accessTokenId === undefined) return { living: { user, accessToken: undefined } };
-      const accessToken = await findAccessTokenById(deps.database.read, accessTokenId);
-      return { living: accessToken?.userId === userId ? { user, accessToken } : undefined };
-    });
-    if (living?.accessToken !== undefined && isExpired(living.accessToken)) return undefined;
-    return living;
-  };
 
   return {
     findLiving,
     async verify(username, secret, remoteAddress) {
-      throttle.check(remoteAddress, username);
-      const actor = await (secret.startsWith(accessTokenPrefix)
-        ? verifyToken(secret).then((found) =>
-            found?.user.username === username ? actorOf(found.user, "access-token", found.token) : undefined,
-          )
-        : verifyPassword(username, secret).then((user) =>
-            user === undefined ? undefined : actorOf(user, "password", undefined),
-          ));
-      if (actor === undefined) {
-        throttle.failed(remoteAddress, username, secret);
-        throw wrong();
-      }
-      throttle.succeeded(remoteAddress, username);
-      return actor;
+      if (!isUsername(username)) throw wrong();
+      if (!secret.startsWith(accessTokenPrefix)) return signIn(username, secret, remoteAddress);
+      // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
+      const found = await findByAccessToken(secret);
+      if (found === undefined || found.user.username !== username) throw wrong();
+      return actorOf(found, "access-token");
     },
-    async verifyAccessToken(secret, remoteAddress) {
-      throttle.check(remoteAddress, "");
-      const found = await verifyToken(secret);
-      if (found !== undefined) return actorOf(found.user, "access-token", found.token);
-      throttle.failed(remoteAddress, "", secret);
-      throw wrong();
+    async verifyAccessToken(secret) {
+      const found = await findByAccessToken(secret);
+      if (found === undefined) throw wrong();
+      return actorOf(found, "access-token");
     },
   };
 }
 
-/** The actor of a user who has shown a credential. */
-export function actorOf(
-  user: User,
-  credential: UserActor["credential"],
-  accessToken: AccessToken | undefined,
-): UserActor {
-  return {
-    kind: "user",
-    userId: user.id,
-    username: user.username,
-    isAdmin: user.isAdmin,
-    credential,
-    accessTokenId: accessToken?.id,
-    limits: undefined,
-    credentialScopes: accessToken?.scopes,
-  };
+async function loadLiving(
+  { database }: IdentityDeps,
+  userId: number,
+  accessTokenId: number | undefined,
+): Promise<Living | undefined> {
+  const found = await findUserById(database.read, userId);
+  if (found === undefined || found.isDisabled) return undefined;
+  const { passwordHash, ...user } = found;
+  if (accessTokenId === undefined) {
+    return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };
+  }
+  const accessToken = await findAccessTokenById(database.read, accessTokenId);
+  return accessToken?.userId === userId ? { user, accessToken, passwordEpoch: undefined } : undefined;
 }
 
 function wrong(): AppError {

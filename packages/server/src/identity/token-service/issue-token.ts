@@ -1,11 +1,13 @@
 import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import { intersectActions, type Scope } from "@entrepot/oci/scope";
-import { SignJWT } from "jose";
+import { type JWTPayload, SignJWT } from "jose";
 import { type RepositoryAction, repositoryActions } from "../../access/access.ts";
 import { type Actor, actorName } from "../../access/actor.ts";
+import { AppError } from "../../lib/app-error.ts";
 import { newSecret, newUuid } from "../../lib/ids.ts";
-import { hashSecret } from "../access-tokens/manage-access-tokens.ts";
+import { hashSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { maxAuthorizationLength } from "../sign-in/credential-limits.ts";
 import { insertRefreshToken } from "./refresh-token-store.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import { issuer } from "./verify-token.ts";
@@ -20,24 +22,27 @@ export interface IssuedToken {
 
 export const refreshTokenPrefix = "entr_";
 
-/** Issues a bearer token for what was asked for as far as the actor may have it; with nothing left it is issued all the same. */
+/**
+ * Issues a bearer token for what was asked for as far as the actor may have it; with nothing left it is issued all the same. `UNAUTHORIZED` for
+ * an actor who shows a bearer token: it would widen itself and never end. `REQUEST_INVALID` when the token would be too long to be shown.
+ */
 export async function issueToken(
   deps: IdentityDeps,
   keys: SigningKeys,
   actor: Actor,
   requested: readonly Scope[],
 ): Promise<IssuedToken> {
+  if (actor.limits !== undefined) {
+    throw new AppError("UNAUTHORIZED", "a bearer token gets no other; use a password or an access token");
+  }
+  // At most as many as `parseScopes` takes.
   const granted = await Promise.all(requested.map((scope) => grant(deps, actor, scope)));
   const scopes = granted.filter((scope) => scope.actions.length > 0);
   const { kid, key } = await keys.current();
   const issuedAtMs = deps.clock.nowMs();
   const issuedAt = Math.floor(issuedAtMs / 1_000);
   const expiresInSeconds = Math.floor(deps.tokens.lifetimeMs / 1_000);
-  const identity =
-    actor.kind === "anonymous"
-      ? {}
-      : { uid: actor.userId, ...(actor.accessTokenId === undefined ? {} : { pat: actor.accessTokenId }) };
-  const token = await new SignJWT({ access: scopes, ...identity })
+  const token = await new SignJWT({ access: scopes, ...identityClaims(actor) })
     .setProtectedHeader({ alg: "ES256", typ: "JWT", kid })
     .setIssuer(issuer)
     .setSubject(actor.kind === "anonymous" ? "" : actorName(actor))
@@ -47,7 +52,22 @@ export async function issueToken(
     .setExpirationTime(issuedAt + expiresInSeconds)
     .setJti(newUuid())
     .sign(key);
+  if (token.length + "Bearer ".length > maxAuthorizationLength) {
+    throw new AppError(
+      "REQUEST_INVALID",
+      "a token for so many scopes is too long for a header; ask for fewer",
+    );
+  }
   return { token, scopes, expiresInSeconds, issuedAtMs };
+}
+
+function identityClaims(actor: Actor): JWTPayload {
+  if (actor.kind === "anonymous") return {};
+  const { userId, accessTokenId, passwordEpoch } = actor;
+  return {
+    uid: userId,
+    ...(accessTokenId === undefined ? { epoch: passwordEpoch } : { pat: accessTokenId }),
+  };
 }
 
 async function grant(deps: IdentityDeps, actor: Actor, scope: Scope): Promise<Scope> {
@@ -78,7 +98,8 @@ export async function issueRefreshToken(
       userId: actor.userId,
       accessTokenId: actor.accessTokenId,
       service: deps.tokens.service,
-      clientId: clientId.slice(0, 200),
+      // Only for a person to recognise it by.
+      clientId: clientId.slice(0, 200).replace(/[^\x20-\x7e]/g, "?"),
       secretHash: hashSecret(secret),
       nowMs: deps.clock.nowMs(),
     }),

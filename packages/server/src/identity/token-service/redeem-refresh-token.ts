@@ -1,8 +1,9 @@
 import type { UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { accessTokenPrefix, hashSecret } from "../access-tokens/manage-access-tokens.ts";
+import { accessTokenPrefix, hashSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
+import { actorOf } from "../sign-in/living.ts";
+import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { findRefreshToken, touchRefreshToken } from "./refresh-token-store.ts";
 
 /**
@@ -13,16 +14,21 @@ export async function redeemRefreshToken(
   deps: IdentityDeps,
   secrets: SecretVerifier,
   secret: string,
-  remoteAddress: string,
 ): Promise<UserActor> {
-  if (secret.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(secret, remoteAddress);
+  if (secret.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(secret);
   const found = await findRefreshToken(deps.database.read, hashSecret(secret));
-  const living = found && (await secrets.findLiving(found.userId, found.accessTokenId));
-  if (found === undefined || living === undefined || found.service !== deps.tokens.service) {
-    throw new AppError("UNAUTHORIZED", "the refresh token is unknown or was revoked; sign in again");
-  }
-  await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, deps.clock.nowMs()), {
+  if (found === undefined || found.service !== deps.tokens.service) throw revoked();
+  const living = await secrets.findLiving(found.userId, found.accessTokenId);
+  if (living === undefined) throw revoked();
+  // After the look at the user: if the token is still there now, then the password that ended it was not changed before that look.
+  const nowMs = deps.clock.nowMs();
+  const isThere = await deps.database.transaction((tx) => touchRefreshToken(tx, found.id, nowMs), {
     durable: false,
   });
-  return actorOf(living.user, "refresh-token", living.accessToken);
+  if (!isThere) throw revoked();
+  return actorOf(living, "refresh-token");
+}
+
+function revoked(): AppError {
+  return new AppError("UNAUTHORIZED", "the refresh token is unknown or was revoked; sign in again");
 }

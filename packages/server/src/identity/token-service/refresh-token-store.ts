@@ -47,8 +47,14 @@ export async function findRefreshToken(db: Queryable, secretHash: string): Promi
   };
 }
 
-export async function touchRefreshToken(tx: Tx, id: number, nowMs: number): Promise<void> {
-  await tx.updateTable("refresh_tokens").set({ last_used_at_ms: nowMs }).where("id", "=", id).execute();
+/** Records a use; false when the token is gone. */
+export async function touchRefreshToken(tx: Tx, id: number, nowMs: number): Promise<boolean> {
+  const result = await tx
+    .updateTable("refresh_tokens")
+    .set({ last_used_at_ms: nowMs })
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
 }
 
 /** Revokes every refresh token of a user, as a change of password must. */

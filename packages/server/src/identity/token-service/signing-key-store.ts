@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface SigningKeyRow {
   readonly kid: string;
@@ -26,6 +27,12 @@ export async function listSigningKeys(db: Queryable, nowMs: number): Promise<rea
     retiresAtMs: row.retires_at_ms,
     expiresAtMs: row.expires_at_ms,
   }));
+}
+
+/** Lets one transaction at a time look for a key and make one. Held on a row that is always there. */
+export async function lockSigningKeys(tx: Tx): Promise<void> {
+  const query = tx.selectFrom("counters").select("value").where("name", "=", "access");
+  await forUpdate(tx, query).execute();
 }
 
 export async function insertSigningKey(tx: Tx, key: SigningKeyRow): Promise<void> {

@@ -6,6 +6,7 @@ import {
   deleteExpiredSigningKeys,
   insertSigningKey,
   listSigningKeys,
+  lockSigningKeys,
   type SigningKeyRow,
 } from "./signing-key-store.ts";
 
@@ -25,18 +26,24 @@ interface LoadedKey {
   readonly publicKey: CryptoKey;
 }
 
-/** A key that another instance made is looked for at most so often. */
+/** How old may be what is known of the keys of others, and of those that were taken away. */
 const reloadMs = 5_000;
+/** A new key signs nothing before all others have had time to see it, clocks that differ included. */
+const settleMs = 60_000;
+/** So long before a key retires its successor is made; half of its life if that is shorter. */
+const maxPrepareMs = 3_600_000;
 
 /**
- * Two instances that find the key retired at once make one each: both are listed, both verify, the newer signs. A retired key verifies until the
- * last token it signed has expired.
+ * One transaction at a time makes a key, so instances that find the old one retiring make one between them. The successor is listed long before
+ * it signs; so a token is never younger than what another instance knows. A retired key verifies until the last token that it signed has
+ * expired, and is removed by the next key. A key that somebody removes from the database is no good within seconds.
  */
 export function createSigningKeys(
   database: Database,
   clock: Clock,
   options: { readonly rotationMs: number; readonly tokenLifetimeMs: number },
 ): SigningKeys {
+  const prepareMs = Math.min(maxPrepareMs, options.rotationMs / 2);
   let loaded: readonly LoadedKey[] = [];
   let loadedAtMs = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
@@ -55,48 +62,71 @@ export function createSigningKeys(
     return loading;
   }
 
+  const isStale = () => Math.abs(clock.nowMs() - loadedAtMs) >= reloadMs;
+  const active = () => loaded.filter(({ row }) => row.retiresAtMs > clock.nowMs());
+  const lasts = (row: SigningKeyRow) => row.retiresAtMs - clock.nowMs() > prepareMs;
+
   async function create(): Promise<void> {
-    const nowMs = clock.nowMs();
-    const pair = await generateKeyPair("ES256", { extractable: true });
-    const kid = newUuid();
-    const retiresAtMs = nowMs + options.rotationMs;
-    const row: SigningKeyRow = {
-      kid,
-      privateJwk: JSON.stringify(await exportJWK(pair.privateKey)),
-      publicJwk: JSON.stringify({ ...(await exportJWK(pair.publicKey)), kid, use: "sig", alg: "ES256" }),
-      createdAtMs: nowMs,
-      retiresAtMs,
-      // Twice the lifetime: clocks differ.
-      expiresAtMs: retiresAtMs + 2 * options.tokenLifetimeMs,
-    };
+    const row = await newKey(clock.nowMs(), options);
     await database.transaction(async (tx) => {
-      await deleteExpiredSigningKeys(tx, nowMs);
+      await lockSigningKeys(tx);
+      const known = await listSigningKeys(tx, row.createdAtMs);
+      if (known.some(lasts)) return;
+      await deleteExpiredSigningKeys(tx, row.createdAtMs);
       await insertSigningKey(tx, row);
     });
     await reload();
   }
 
-  const active = () => loaded.find(({ row }) => row.retiresAtMs > clock.nowMs());
+  async function prepare(): Promise<void> {
+    if (isStale()) await reload();
+    if (active().some(({ row }) => lasts(row))) return;
+    try {
+      await create();
+    } catch (error) {
+      // The key at hand is good for a while, and the next token tries again.
+      if (active().length === 0) throw error;
+    }
+  }
 
   return {
     async current() {
-      if (active() === undefined) await reload();
-      if (active() === undefined) await create();
-      const key = active();
+      await prepare();
+      const settled = active().find(({ row }) => row.createdAtMs <= clock.nowMs() - settleMs);
+      // While none is, the oldest is the one that most have seen.
+      const key = settled ?? active().at(-1);
       if (key === undefined) throw new Error("a signing key that was just made is not there");
       return { kid: key.row.kid, key: key.privateKey };
     },
     async find(kid) {
-      const find = () => loaded.find(({ row }) => row.kid === kid && row.expiresAtMs > clock.nowMs());
-      if (find() === undefined && clock.nowMs() - loadedAtMs > reloadMs) await reload();
-      return find()?.publicKey;
+      // With no key that signs, the first one may have been made a moment ago, and signs at once.
+      if (isStale() || active().length === 0) await reload();
+      return loaded.find(({ row }) => row.kid === kid && row.expiresAtMs > clock.nowMs())?.publicKey;
     },
     async jwks() {
+      await prepare();
       await reload();
-      if (loaded.length === 0) await create();
-      // as: written by create() above
+      // as: written by newKey() below
       return { keys: loaded.map(({ row }) => JSON.parse(row.publicJwk) as JWK) };
     },
+  };
+}
+
+async function newKey(
+  nowMs: number,
+  options: { readonly rotationMs: number; readonly tokenLifetimeMs: number },
+): Promise<SigningKeyRow> {
+  const pair = await generateKeyPair("ES256", { extractable: true });
+  const kid = newUuid();
+  const retiresAtMs = nowMs + options.rotationMs;
+  return {
+    kid,
+    privateJwk: JSON.stringify(await exportJWK(pair.privateKey)),
+    publicJwk: JSON.stringify({ ...(await exportJWK(pair.publicKey)), kid, use: "sig", alg: "ES256" }),
+    createdAtMs: nowMs,
+    retiresAtMs,
+    // Twice the lifetime: clocks differ.
+    expiresAtMs: retiresAtMs + 2 * options.tokenLifetimeMs,
   };
 }
 
@@ -108,7 +138,7 @@ async function importKey(row: SigningKeyRow, known: readonly LoadedKey[]): Promi
 }
 
 async function toKey(jwk: string): Promise<CryptoKey> {
-  // as: written by create() above
+  // as: written by newKey() above
   const key = await importJWK(JSON.parse(jwk) as JWK, "ES256");
   if (key instanceof Uint8Array) throw new Error("an ES256 key is not a secret");
   return key;

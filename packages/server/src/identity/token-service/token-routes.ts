@@ -1,4 +1,4 @@
-import { formatScopes, mergeScopes, parseScopes } from "@entrepot/oci/scope";
+import { formatScopes, parseScopes } from "@entrepot/oci/scope";
 import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -23,8 +23,8 @@ export function tokenEndpoints(
     const { query } = request;
     checkService(deps, query.get("service") ?? undefined);
     checkAccount(call.actor, query.get("account"));
-    // A client may repeat `scope`, or put several into one.
-    const requested = mergeScopes(query.getAll("scope").flatMap(parseScopes));
+    // A client may repeat `scope`, or put several into one; together they are as many as one request may ask for.
+    const requested = parseScopes(query.getAll("scope").join(" "));
     const issued = await issueToken(deps, keys, call.actor, requested);
     const wantsRefresh = query.get("offline_token") === "true";
     const refresh = wantsRefresh
@@ -61,7 +61,7 @@ export function tokenEndpoints(
       case "password":
         return secrets.verify(form.username ?? "", form.password ?? "", remoteAddress);
       case "refresh_token":
-        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", remoteAddress);
+        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "");
       default:
         throw new AppError("REQUEST_INVALID", "grant_type must be password or refresh_token");
     }
@@ -91,6 +91,14 @@ export function tokenEndpoints(
       path: "/token/jwks",
       can: { who: "public" },
       summary: "Public keys that verify the tokens (JWKS).",
+      handle: jwks,
+    }),
+    endpoint({
+      id: "token.well-known-keys",
+      method: "GET",
+      path: "/.well-known/jwks.json",
+      can: { who: "public" },
+      summary: "As /token/jwks, where others look for it.",
       handle: jwks,
     }),
   ];

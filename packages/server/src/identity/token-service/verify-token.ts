@@ -5,13 +5,16 @@ import { LRUCache } from "lru-cache";
 import type { Actor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { actorOf, type SecretVerifier } from "../sign-in/verify-secret.ts";
+import { actorOf } from "../sign-in/living.ts";
+import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 
 /** What our tokens say, beyond the registered claims: whose they are, and what they carry. */
 export interface VerifiedToken {
   readonly userId: number | undefined; // undefined = anonymous
   readonly accessTokenId: number | undefined;
+  /** Of the password that it was got with; undefined with an access token. */
+  readonly passwordEpoch: string | undefined;
   readonly scopes: readonly Scope[];
   readonly expiresAtMs: number;
 }
@@ -26,7 +29,8 @@ const clockToleranceSeconds = 30;
 
 /**
  * Verifies signatures once: the outcome is kept by the token's hash until it expires. What is never kept is whether its user may still use it: that
- * is asked for each request, of the access-versioned cache, so that revocation reaches tokens already issued.
+ * is asked for each request, of the access-versioned cache, so that revocation reaches tokens already issued. Nor is whether the key is still one
+ * of ours.
  */
 export function createTokenVerifier(
   deps: IdentityDeps,
@@ -39,9 +43,11 @@ export function createTokenVerifier(
     const hash = createHash("sha256").update(token).digest("base64");
     const kept = verified.get(hash);
     if (kept !== undefined) {
-      if (kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs()) return kept;
+      const isGood =
+        kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs() &&
+        (await keys.find(kept.kid)) !== undefined;
+      if (isGood) return kept;
       verified.delete(hash);
-      throw refused("it has expired");
     }
     const { kid, payload } = await verifySignature(token);
     const found = { ...read(payload), kid };
@@ -75,20 +81,22 @@ export function createTokenVerifier(
 
   return {
     async verify(token) {
-      const { userId, accessTokenId, scopes } = await check(token);
+      const { userId, accessTokenId, passwordEpoch, scopes } = await check(token);
       if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
       const living = await secrets.findLiving(userId, accessTokenId);
       if (living === undefined) throw refused("it was revoked");
-      return { ...actorOf(living.user, "bearer-token", living.accessToken), limits: scopes };
+      if (living.passwordEpoch !== passwordEpoch) throw refused("the password was changed since");
+      return { ...actorOf(living, "bearer-token"), limits: scopes };
     },
   };
 }
 
 function read(payload: JWTPayload): VerifiedToken {
-  const { uid, pat, access, exp } = payload;
+  const { uid, pat, epoch, access, exp } = payload;
   return {
     userId: typeof uid === "number" ? uid : undefined,
     accessTokenId: typeof pat === "number" ? pat : undefined,
+    passwordEpoch: typeof epoch === "string" ? epoch : undefined,
     scopes: Array.isArray(access) ? mergeScopes(access.flatMap(readScope)) : [],
     expiresAtMs: (exp ?? 0) * 1_000,
   };

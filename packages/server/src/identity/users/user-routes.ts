@@ -3,7 +3,9 @@ import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { NewUser, UserPatch } from "../user-schema.ts";
-import { changeUser, createUser, getUser, listUserPage, type User } from "./manage-users.ts";
+import { changeUser, deleteUser } from "./change-user.ts";
+import { createUser } from "./create-user.ts";
+import { getUser, listUserPage, type User } from "./find-users.ts";
 
 const schemas = () => import("../user-schema.ts");
 
@@ -84,6 +86,17 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
         const change = request.body as UserPatch; // as: checked against `body` before
         const user = await changeUser(deps, request.params["username"] ?? "", change);
         return { status: 200, body: { kind: "json", value: shape(user) } };
+      },
+    }),
+    endpoint({
+      id: "users.delete",
+      method: "DELETE",
+      path: "/api/v1/users/{username}",
+      can: administrator,
+      summary: "Delete a user who has no repositories, with everything they hold.",
+      handle: async (_call, request) => {
+        await deleteUser(deps, request.params["username"] ?? "");
+        return { status: 204 };
       },
     }),
   ];

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface User {
   readonly id: number;
@@ -13,19 +14,29 @@ export interface UserWithHash extends User {
 }
 
 const columns = ["id", "username", "is_admin", "is_disabled", "created_at_ms"] as const;
+const allColumns = [...columns, "password_hash"] as const;
 
 export async function findUserByName(db: Queryable, username: string): Promise<UserWithHash | undefined> {
-  const row = await db
-    .selectFrom("users")
-    .select([...columns, "password_hash"])
-    .where("username", "=", username)
-    .executeTakeFirst();
-  return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+  const query = db.selectFrom("users").select(allColumns).where("username", "=", username);
+  return withHash(await query.executeTakeFirst());
 }
 
-export async function findUserById(db: Queryable, id: number): Promise<User | undefined> {
-  const row = await db.selectFrom("users").select(columns).where("id", "=", id).executeTakeFirst();
+export async function findUserById(db: Queryable, id: number): Promise<UserWithHash | undefined> {
+  const query = db.selectFrom("users").select(allColumns).where("id", "=", id);
+  return withHash(await query.executeTakeFirst());
+}
+
+/** The user as they are now, and until this transaction ends. */
+export async function lockUser(tx: Tx, username: string): Promise<User | undefined> {
+  const query = tx.selectFrom("users").select(columns).where("username", "=", username);
+  const row = await forUpdate(tx, query).executeTakeFirst();
   return row === undefined ? undefined : toUser(row);
+}
+
+/** The user's id, if there is one, who then stays until this transaction ends. */
+export async function holdUser(tx: Tx, username: string): Promise<number | undefined> {
+  const query = tx.selectFrom("users").select("id").where("username", "=", username);
+  return (await forKeyShare(tx, query).executeTakeFirst())?.id;
 }
 
 export async function hasAnyUser(db: Queryable): Promise<boolean> {
@@ -113,6 +124,28 @@ export async function hasOtherAdministrator(tx: Tx, id: number): Promise<boolean
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** Deletes the user's namespace; false when there are repositories in it. None is created in it meanwhile. */
+export async function deleteEmptyNamespaceOf(tx: Tx, userId: number): Promise<boolean> {
+  const namespaces = tx.selectFrom("namespaces").select("id").where("owner_user_id", "=", userId);
+  for (const { id } of await forUpdate(tx, namespaces).execute()) {
+    const repositories = tx.selectFrom("repositories").select("id").where("namespace_id", "=", id).limit(1);
+    if ((await repositories.executeTakeFirst()) !== undefined) return false;
+    await tx.deleteFrom("namespaces").where("id", "=", id).execute();
+  }
+  return true;
+}
+
+/** Deletes the row; access tokens, refresh tokens and grants go by cascade. */
+export async function deleteUserRow(tx: Tx, id: number): Promise<void> {
+  await tx.deleteFrom("users").where("id", "=", id).execute();
+}
+
+function withHash(
+  row: (Parameters<typeof toUser>[0] & { readonly password_hash: string | null }) | undefined,
+): UserWithHash | undefined {
+  return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
 }
 
 function toUser(row: {

@@ -14,9 +14,10 @@ export async function appendToUpload(
   chunk: Chunk,
 ): Promise<number> {
   return holdUpload(deps, call, target, async (held) => {
-    const hash = await resumeHash(deps, held.upload, held.upload.algorithm, held.signal);
-    const sizeBytes = await writeChunk(deps, call, held, chunk, hash);
-    await recordChunk(deps, held, hash, sizeBytes);
+    const { algorithm } = held.upload;
+    const running = { algorithm, hash: await resumeHash(deps, held.upload, algorithm, held.signal) };
+    const sizeBytes = await writeChunk(deps, call, held, chunk, running);
+    await recordChunk(deps, held, running, sizeBytes);
     return sizeBytes;
   });
 }

@@ -25,21 +25,18 @@ export async function expireUploads(
   deps: RegistryDeps,
   expiry: { readonly expiryMs: number; readonly limit: number },
 ): Promise<number> {
-  const nowMs = deps.clock.nowMs();
   const claimant = `${deps.instanceId}:expiry`;
-  const expired = await deps.database.transaction((tx) =>
-    claimExpiredUploads(tx, {
-      beforeMs: nowMs - expiry.expiryMs,
-      claimant,
-      nowMs,
-      untilMs: nowMs + claimMs,
-      limit: expiry.limit,
-    }),
-  );
-  for (const upload of expired) {
+  const cutoffMs = deps.clock.nowMs() - expiry.expiryMs;
+  for (let dropped = 0; dropped < expiry.limit; dropped++) {
+    // Each is claimed just before it goes: a claim on many would lapse while the first are dropped, and a client may come back.
+    const nowMs = deps.clock.nowMs();
+    const [upload] = await deps.database.transaction((tx) =>
+      claimExpiredUploads(tx, { beforeMs: cutoffMs, claimant, nowMs, untilMs: nowMs + claimMs, limit: 1 }),
+    );
+    if (upload === undefined) return dropped;
     await dropUpload(deps, upload.id, claimant, upload.committing);
   }
-  return expired.length;
+  return expiry.limit;
 }
 
 /** Bytes first, row last: a crash in between leaves a row that expires again, never bytes that nobody knows. */

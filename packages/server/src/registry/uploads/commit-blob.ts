@@ -1,5 +1,6 @@
 import type { Digest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
+import type { BlobLocation, UploadId } from "../../storage/blob-store/blob-store.ts";
 import {
   findBlobId,
   insertBlob,
@@ -8,8 +9,8 @@ import {
   scheduleBlobDeletion,
 } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import type { HeldUpload } from "./hold-upload.ts";
-import { deleteClaimedUpload } from "./upload-store.ts";
+import { claimMs, type HeldUpload } from "./hold-upload.ts";
+import { deleteClaimedUpload, renewClaim } from "./upload-store.ts";
 
 /**
  * Makes a synced upload, whose bytes were verified to be those of `digest`, a blob of the repository. If the registry has
@@ -26,8 +27,7 @@ export async function commitBlob(
 ): Promise<void> {
   const knownId = await findBlobId(deps.database.read, digest);
   if (knownId !== undefined && (await linkKnownBlob(deps, held, digest, knownId))) return;
-  await ensureUploadExists(deps, held, sizeBytes);
-  const location = await deps.blobs.commitUpload(held.upload.id, digest, sizeBytes);
+  const location = await moveToPlace(deps, held, digest, sizeBytes);
   const { repositoryId } = held.upload;
   await deps.database.transaction(async (tx) => {
     const nowMs = deps.clock.nowMs();
@@ -48,23 +48,49 @@ async function linkKnownBlob(
   digest: Digest,
   blobId: number,
 ): Promise<boolean> {
-  const { id, repositoryId } = held.upload;
+  const { upload, claimant, triedBefore } = held;
   const linked = await deps.database.transaction(async (tx) => {
     if (!(await reviveBlob(tx, blobId))) return false;
-    await linkBlob(tx, { repositoryId, digest, blobId, nowMs: deps.clock.nowMs() });
+    const nowMs = deps.clock.nowMs();
+    // What an attempt before has moved is dropped below: it must not have become the blob by another request meanwhile.
+    const claim = { claimant, nowMs, untilMs: nowMs + claimMs };
+    if (triedBefore !== undefined && !(await renewClaim(tx, upload.id, claim))) throw takenOver();
+    await linkBlob(tx, { repositoryId: upload.repositoryId, digest, blobId, nowMs });
     return true;
   });
   if (!linked) return false;
   // Bytes first, row last: a crash in between leaves a row that expires, never bytes that nobody knows.
-  await deps.blobs.discardUpload(id);
-  await deps.database.transaction((tx) => deleteClaimedUpload(tx, id, held.claimant), { durable: false });
+  await deps.blobs.discardUpload(upload.id, triedBefore);
+  await deps.database.transaction((tx) => deleteClaimedUpload(tx, upload.id, claimant), { durable: false });
   return true;
 }
 
-/** An upload closed without a single byte has no file yet: the empty blob is a blob, too. */
-async function ensureUploadExists(deps: RegistryDeps, held: HeldUpload, sizeBytes: number): Promise<void> {
-  if (sizeBytes > 0) return;
-  const writer = await deps.blobs.openUpload(held.upload.id, 0);
+/** Moves the upload's bytes to their final place and tells where that is. */
+async function moveToPlace(
+  deps: RegistryDeps,
+  held: HeldUpload,
+  digest: Digest,
+  sizeBytes: number,
+): Promise<BlobLocation> {
+  const { upload, triedBefore } = held;
+  let location: BlobLocation;
+  try {
+    location = await deps.blobs.commitUpload(upload.id, digest, sizeBytes);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === "BLOB_UPLOAD_UNKNOWN")) throw error;
+    // Longer than what is recorded: a chunk broke off or was refused. Or not there: not a single byte has come.
+    await cutTo(deps, upload.id, sizeBytes);
+    location = await deps.blobs.commitUpload(upload.id, digest, sizeBytes);
+  }
+  if (triedBefore !== undefined) {
+    // An attempt before may have moved its bytes; those that came again since are not needed a second time.
+    await deps.blobs.discardUpload(upload.id, triedBefore === digest ? undefined : triedBefore);
+  }
+  return location;
+}
+
+async function cutTo(deps: RegistryDeps, id: UploadId, sizeBytes: number): Promise<void> {
+  const writer = await deps.blobs.openUpload(id, sizeBytes);
   try {
     await writer.sync();
   } finally {

@@ -46,11 +46,8 @@ async function digestOfStored(
   const { upload } = held;
   const algorithm = digestAlgorithm(digest);
   if (algorithm === upload.algorithm) return { sizeBytes: upload.offsetBytes, hex: upload.digestSoFar };
-  if (upload.offsetBytes > 0) {
-    const hash = await resumeHash(deps, upload, algorithm, held.signal);
-    return { sizeBytes: upload.offsetBytes, hex: hash.digest("hex") };
-  }
-  return { sizeBytes: 0, hex: (await resumeHash(deps, upload, algorithm, held.signal)).digest("hex") };
+  const hash = await resumeHash(deps, upload, algorithm, held.signal);
+  return { sizeBytes: upload.offsetBytes, hex: hash.digest("hex") };
 }
 
 async function digestWithChunk(
@@ -60,7 +57,8 @@ async function digestWithChunk(
   chunk: Chunk,
   digest: Digest,
 ): Promise<{ readonly sizeBytes: number; readonly hex: string }> {
-  const hash = await resumeHash(deps, held.upload, digestAlgorithm(digest), held.signal);
-  const sizeBytes = await writeChunk(deps, call, held, chunk, hash);
+  const algorithm = digestAlgorithm(digest);
+  const hash = await resumeHash(deps, held.upload, algorithm, held.signal);
+  const sizeBytes = await writeChunk(deps, call, held, chunk, { algorithm, hash });
   return { sizeBytes, hex: hash.digest("hex") };
 }

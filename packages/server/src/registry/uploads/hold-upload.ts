@@ -14,6 +14,8 @@ const renewEveryMs = 10_000;
 export interface HeldUpload {
   readonly upload: Upload;
   readonly claimant: string;
+  /** The digest by which a request before tried to close it: bytes may lie in that final place. */
+  readonly triedBefore: Digest | undefined;
   /** Fires when the client starts another request for the same upload, or the claim is lost. */
   readonly signal: AbortSignal;
 }
@@ -37,12 +39,13 @@ export async function holdUpload<T>(
   const session = await deps.sessions.enter(target.id);
   try {
     const claimant = claimantOf(deps, call);
-    const upload = await claim(deps, target, claimant);
+    const { upload, triedBefore } = await claim(deps, target, claimant);
     const lost = new AbortController();
     const renewal = setInterval(() => void renew(deps, target.id, claimant, lost), renewEveryMs);
     renewal.unref();
     try {
-      return await work({ upload, claimant, signal: AbortSignal.any([session.signal, lost.signal]) });
+      const signal = AbortSignal.any([session.signal, lost.signal]);
+      return await work({ upload, claimant, triedBefore, signal });
     } finally {
       clearInterval(renewal);
       await giveBack(deps, call, target.id, claimant);
@@ -56,7 +59,7 @@ async function claim(
   deps: RegistryDeps,
   target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
   claimant: string,
-): Promise<Upload> {
+): Promise<Pick<HeldUpload, "upload" | "triedBefore">> {
   const found = await findUpload(deps.database.read, target.repository, target.id);
   if (found === undefined) throw unknownUpload(target.id);
   const nowMs = deps.clock.nowMs();
@@ -70,7 +73,7 @@ async function claim(
       }),
     { durable: false },
   );
-  if (upload !== undefined) return upload;
+  if (upload !== undefined) return { upload, triedBefore: found.committing };
   if ((await findUpload(deps.database.read, target.repository, target.id)) === undefined) {
     throw unknownUpload(target.id);
   }

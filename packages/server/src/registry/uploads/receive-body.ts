@@ -92,6 +92,12 @@ export function receiveBody(
       finish(undefined);
       return;
     }
+    if (source.destroyed) {
+      // Gone while the upload was being claimed: no event tells so any more.
+      if (source.errored === null) onClose();
+      else finish(source.errored);
+      return;
+    }
     source.on("data", onData).on("end", onEnd).on("error", onBroken).on("close", onClose);
   });
 }

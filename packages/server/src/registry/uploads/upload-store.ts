@@ -115,6 +115,7 @@ export async function recordProgress(
   progress: {
     readonly claimant: string;
     readonly offsetBytes: number;
+    readonly algorithm: DigestAlgorithm;
     readonly digestSoFar: string;
     readonly nowMs: number;
   },
@@ -123,6 +124,7 @@ export async function recordProgress(
     .updateTable("uploads")
     .set({
       offset_bytes: progress.offsetBytes,
+      algorithm: progress.algorithm,
       digest_so_far: progress.digestSoFar,
       updated_at_ms: progress.nowMs,
     })

@@ -1,5 +1,6 @@
 import type { Hash } from "node:crypto";
 import type { Readable } from "node:stream";
+import type { DigestAlgorithm } from "@entrepot/oci/digest";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -14,8 +15,14 @@ export interface Chunk {
   readonly range: { readonly start: number; readonly end: number } | undefined;
 }
 
+/** A hash over the bytes so far; a close may use another algorithm than the upload was begun with. */
+export interface RunningHash {
+  readonly algorithm: DigestAlgorithm;
+  readonly hash: Hash;
+}
+
 /**
- * Appends a chunk at the upload's offset and syncs it. `hash` has seen everything before and has seen the chunk too afterwards.
+ * Appends a chunk at the upload's offset and syncs it. `running` has seen everything before and has seen the chunk too afterwards.
  * Tells the new size. `RANGE_INVALID` when the chunk does not start at the offset, `SIZE_INVALID` when it is not as long as
  * its range says; the upload is unharmed then.
  *
@@ -26,18 +33,18 @@ export async function writeChunk(
   call: Call,
   held: HeldUpload,
   chunk: Chunk,
-  hash: Hash,
+  running: RunningHash,
 ): Promise<number> {
   const { upload } = held;
   checkStart(upload.offsetBytes, chunk.range);
   const writer = await deps.blobs.openUpload(upload.id, upload.offsetBytes);
   try {
-    const received = await receiveBody(chunk.body, writer, hash, [held.signal, call.signal]);
+    const received = await receiveBody(chunk.body, writer, running.hash, [held.signal, call.signal]);
     const sizeBytes = upload.offsetBytes + received.bytes;
     if (chunk.range !== undefined) checkLength(chunk.range, received);
     await writer.sync();
     if (received.failure === undefined) return sizeBytes;
-    await recordChunk(deps, held, hash, sizeBytes);
+    await recordChunk(deps, held, running, sizeBytes);
     throw new AppError(
       "BLOB_UPLOAD_INVALID",
       `the request ended early; ${sizeBytes} bytes of the upload are kept, so it can be resumed there`,
@@ -67,7 +74,7 @@ async function cutBack(deps: RegistryDeps, call: Call, held: HeldUpload): Promis
 export async function recordChunk(
   deps: RegistryDeps,
   held: HeldUpload,
-  hash: Hash,
+  { algorithm, hash }: RunningHash,
   sizeBytes: number,
 ): Promise<void> {
   const digestSoFar = hash.copy().digest("hex");
@@ -75,6 +82,7 @@ export async function recordChunk(
     recordProgress(tx, held.upload.id, {
       claimant: held.claimant,
       offsetBytes: sizeBytes,
+      algorithm,
       digestSoFar,
       nowMs: deps.clock.nowMs(),
     }),

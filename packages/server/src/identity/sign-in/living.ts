@@ -1,0 +1,29 @@
+import type { UserActor } from "../../access/actor.ts";
+import type { AccessToken } from "../access-tokens/access-token-store.ts";
+import type { User } from "../users/user-store.ts";
+
+/** A user who may sign in, and what they sign in with: an access token, or else their password. */
+export interface Living {
+  readonly user: User;
+  readonly accessToken: AccessToken | undefined;
+  /** Of the present password; undefined with an access token, which outlives a change of the password. */
+  readonly passwordEpoch: string | undefined;
+}
+
+/** The actor of a user who has shown a credential. */
+export function actorOf(
+  { user, accessToken, passwordEpoch }: Living,
+  credential: UserActor["credential"],
+): UserActor {
+  return {
+    kind: "user",
+    userId: user.id,
+    username: user.username,
+    isAdmin: user.isAdmin,
+    credential,
+    accessTokenId: accessToken?.id,
+    passwordEpoch,
+    limits: undefined,
+    credentialScopes: accessToken?.scopes,
+  };
+}

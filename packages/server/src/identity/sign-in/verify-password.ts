@@ -1,0 +1,49 @@
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { passwordEpochOf } from "../users/password-hash.ts";
+import { findUserByName } from "../users/user-store.ts";
+import type { Living } from "./living.ts";
+
+const knownForMs = 60_000;
+
+/**
+ * Finds the user whose password it is; undefined when there is none, it is another, or the user is disabled. That a password was right is remembered
+ * for a minute, so that argon2 does not run for each of a client's Basic requests; and the same question asked several times at once is
+ * answered once. Both are keyed by the hash and a secret of this process: a changed password is another question.
+ */
+export function createPasswordVerifier(
+  deps: IdentityDeps,
+): (username: string, password: string) => Promise<Living | undefined> {
+  const key = createSecretKey(randomBytes(32));
+  const known = new LRUCache<string, { readonly untilMs: number }>({ max: 10_000 });
+  const asked = new Map<string, Promise<boolean>>();
+
+  async function matches(hash: string | undefined, password: string): Promise<boolean> {
+    const mark = createHmac("sha256", key)
+      .update(`${hash ?? ""}\0${password}`)
+      .digest("base64");
+    const nowMs = deps.clock.nowMs();
+    const before = hash === undefined ? undefined : known.get(mark);
+    // The second half as the clock may have been set back.
+    if (before !== undefined && before.untilMs > nowMs && before.untilMs <= nowMs + knownForMs) return true;
+    let answer = asked.get(mark);
+    if (answer === undefined) {
+      answer = deps.passwords.verify(hash, password).finally(() => asked.delete(mark));
+      asked.set(mark, answer);
+    }
+    const isRight = await answer;
+    if (isRight) known.set(mark, { untilMs: nowMs + knownForMs });
+    return isRight;
+  }
+
+  return async (username, password) => {
+    const { found } = await deps.cache.get(`user ${username}`, async () => ({
+      found: await findUserByName(deps.database.read, username),
+    }));
+    const isRight = await matches(found?.passwordHash, password);
+    if (!isRight || found === undefined || found.isDisabled) return undefined;
+    const { passwordHash, ...user } = found;
+    return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };
+  };
+}

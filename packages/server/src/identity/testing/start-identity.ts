@@ -1,0 +1,225 @@
+import type { TestContext } from "node:test";
+import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
+import type { Access } from "../../access/access.ts";
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { createAccess } from "../../access/create-access.ts";
+import { createVersionedCache, type VersionedCache } from "../../access/versioned-cache.ts";
+import { endpoint } from "../../http/endpoint.ts";
+import { type LogLine, startTestServer } from "../../http/testing/test-server.ts";
+import type { Log, LogFields } from "../../lib/log.ts";
+import type { Database } from "../../storage/database/database.ts";
+import { createIdentity, type Identity } from "../identity.ts";
+import { createMovableClock, type MovableClock } from "./movable-clock.ts";
+
+/** One instance: identity and access over a database, behind a real HTTP server. */
+export interface TestIdentity {
+  readonly database: Database;
+  readonly clock: MovableClock;
+  readonly cache: VersionedCache;
+  readonly access: Access;
+  readonly identity: Identity;
+  readonly origin: string;
+  readonly lines: readonly LogLine[];
+  fetch(path: string, init?: RequestInit & { readonly authorization?: string }): Promise<Response>;
+}
+
+export interface TestIdentityOptions {
+  readonly clock?: MovableClock;
+  readonly anonymousAccess?: "none" | "pull" | "full";
+  readonly tokenLifetimeMs?: number;
+  readonly keyRotationMs?: number;
+  readonly trustProxy?: boolean;
+}
+
+export const password = "correct horse battery";
+export const service = "registry.test";
+export const administrator = "ada";
+
+/** Opens it over `database`; several over one database are several instances. */
+export async function startIdentity(
+  t: TestContext,
+  database: Database,
+  options: TestIdentityOptions = {},
+): Promise<TestIdentity> {
+  const clock = options.clock ?? createMovableClock();
+  const cache = createVersionedCache(database, clock, { maxEntries: 1_000 });
+  const access = createAccess({
+    database,
+    cache,
+    anonymousAccess: options.anonymousAccess ?? "none",
+    defaultNamespace: "library",
+  });
+  const lines: LogLine[] = [];
+  const log = recordingLog(lines, {});
+  const identity = createIdentity({
+    database,
+    access,
+    cache,
+    clock,
+    log,
+    defaultNamespace: "library",
+    tokens: {
+      service,
+      lifetimeMs: options.tokenLifetimeMs ?? 300_000,
+      keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
+    },
+  });
+  const server = await startTestServer(t, [...identity.endpoints, ...probes(access)], {
+    access,
+    authenticate: (headers, address) => identity.authenticate(headers, address),
+    tokenService: service,
+    trustProxy: options.trustProxy ?? false,
+    log,
+  });
+  const origin = `http://127.0.0.1:${server.port}`;
+  return {
+    database,
+    clock,
+    cache,
+    access,
+    identity,
+    origin,
+    lines,
+    fetch(path, { authorization, ...init } = {}) {
+      const headers = new Headers(init.headers);
+      if (authorization !== undefined) headers.set("authorization", authorization);
+      return fetch(`${origin}${path}`, { ...init, headers });
+    },
+  };
+}
+
+/** What a repository's endpoints decide, without a registry: 204 when the caller may. */
+function probes(access: Access) {
+  return [
+    ...(["pull", "push", "delete", "admin"] as const).map((action) =>
+      endpoint({
+        id: `probe.${action}`,
+        method: "GET",
+        path: `/v2/{name}/probe/${action}`,
+        can: { who: "repository", action },
+        summary: "A test.",
+        handle: async () => ({ status: 204 }),
+      }),
+    ),
+    endpoint({
+      id: "probe.readable",
+      method: "GET",
+      path: "/v2/_catalog",
+      can: { who: "identified" },
+      summary: "A test.",
+      extraScopes: () => [{ type: "registry", name: "catalog", actions: ["*"] }],
+      handle: async ({ actor }) => ({
+        status: 200,
+        body: { kind: "json", value: await access.readableRepositories(actor) },
+      }),
+    }),
+  ];
+}
+
+export function basic(username: string, secret: string): string {
+  return `Basic ${Buffer.from(`${username}:${secret}`).toString("base64")}`;
+}
+
+export function bearer(token: string): string {
+  return `Bearer ${token}`;
+}
+
+/** A repository by its row, as the registry area would make it; its namespace is made when it is missing. */
+export async function insertRepository(
+  instance: Pick<TestIdentity, "database" | "access">,
+  name: string,
+  visibility: "private" | "public" = "private",
+): Promise<RepositoryName> {
+  const slash = name.indexOf("/");
+  const namespace = slash < 0 ? "library" : name.slice(0, slash);
+  await instance.database.transaction(async (tx) => {
+    await tx
+      .insertInto("namespaces")
+      .values({
+        name: namespace,
+        kind: "organization",
+        owner_user_id: null,
+        default_visibility: "private",
+        create_on_push: 1,
+        created_at_ms: 0,
+      })
+      .onConflict((conflict) => conflict.column("name").doNothing())
+      .execute();
+    const { id } = await tx
+      .selectFrom("namespaces")
+      .select("id")
+      .where("name", "=", namespace)
+      .executeTakeFirstOrThrow();
+    await tx
+      .insertInto("repositories")
+      .values({ name, namespace_id: id, visibility, created_at_ms: 0 })
+      .execute();
+    await bumpAccessVersion(tx);
+  });
+  instance.access.changed();
+  return parseRepositoryName(name);
+}
+
+/** Gets a bearer token as docker does. */
+export async function getToken(
+  instance: TestIdentity,
+  scope: string,
+  authorization?: string,
+): Promise<string> {
+  const query = new URLSearchParams({ service, scope });
+  const reply = await instance.fetch(
+    `/token?${query.toString()}`,
+    authorization === undefined ? {} : { authorization },
+  );
+  const text = await reply.text();
+  if (reply.status !== 200) throw new Error(`no token: ${reply.status} ${text}`);
+  return textField(JSON.parse(text), "token");
+}
+
+/** One field of a JSON reply that must be text. */
+export function textField(value: unknown, name: string): string {
+  const found = field(value, name);
+  if (typeof found !== "string") throw new Error(`${name} is no text: ${JSON.stringify(value)}`);
+  return found;
+}
+
+export function field(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) throw new Error("no object");
+  return Reflect.get(value, name);
+}
+
+export function postForm(
+  instance: TestIdentity,
+  fields: Readonly<Record<string, string>>,
+): Promise<Response> {
+  return instance.fetch("/token", { method: "POST", body: new URLSearchParams(fields) });
+}
+
+export function sendJson(
+  instance: TestIdentity,
+  method: string,
+  path: string,
+  authorization: string,
+  body?: unknown,
+): Promise<Response> {
+  return instance.fetch(path, {
+    method,
+    authorization,
+    ...(body === undefined
+      ? {}
+      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+}
+
+function recordingLog(lines: LogLine[], bound: LogFields): Log {
+  const at = (level: LogLine["level"]) => (fields: LogFields, message: string) => {
+    lines.push({ level, fields: { ...bound, ...fields }, message });
+  };
+  return {
+    error: at("error"),
+    warn: at("warn"),
+    info: at("info"),
+    debug: at("debug"),
+    child: (fields) => recordingLog(lines, { ...bound, ...fields }),
+  };
+}

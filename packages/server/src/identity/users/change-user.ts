@@ -1,0 +1,72 @@
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { Tx } from "../../storage/database/database.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { deleteRefreshTokensOf } from "../token-service/refresh-token-store.ts";
+import { getUser, noSuchUser } from "./find-users.ts";
+import {
+  deleteEmptyNamespaceOf,
+  deleteUserRow,
+  hasOtherAdministrator,
+  lockUser,
+  type User,
+  updateUser,
+} from "./user-store.ts";
+
+export interface UserChange {
+  readonly password?: string;
+  readonly isAdmin?: boolean;
+  readonly isDisabled?: boolean;
+}
+
+/**
+ * Changes what is given and nothing else. In force at once here, within a second or so elsewhere, tokens already issued included: a new password
+ * ends every session that was begun with the old one, access tokens stay. `NOT_FOUND`; `REQUEST_INVALID` for a password that is none; `IN_USE`
+ * when nobody would be left to administer the registry. May be repeated.
+ */
+export async function changeUser(deps: IdentityDeps, username: string, change: UserChange): Promise<User> {
+  await getUser(deps, username); // Hashing is dear, so not for nobody.
+  const { password, ...standing } = change;
+  const passwordHash = password === undefined ? undefined : await deps.passwords.hash(password);
+  const user = await deps.database.transaction(async (tx) => {
+    const before = await lockUser(tx, username);
+    if (before === undefined) throw noSuchUser(username);
+    const after = { ...before, ...standing };
+    // Before the look at others: changes of rights wait for one another at this row, so two administrators cannot remove each other.
+    await bumpAccessVersion(tx);
+    if (!after.isAdmin || after.isDisabled) await keepAnAdministrator(tx, before);
+    // Whoever knew the old password must not stay signed in by what they got with it.
+    if (passwordHash !== undefined) await deleteRefreshTokensOf(tx, before.id);
+    await updateUser(tx, before.id, { ...standing, ...(passwordHash === undefined ? {} : { passwordHash }) });
+    return after;
+  });
+  deps.access.changed();
+  return user;
+}
+
+/**
+ * Deletes a user with their namespace, tokens and grants; history keeps the name, and somebody else may take it. `NOT_FOUND`; `IN_USE` while there
+ * are repositories in the namespace, and when nobody would be left to administer the registry.
+ */
+export async function deleteUser(deps: IdentityDeps, username: string): Promise<void> {
+  await getUser(deps, username);
+  await deps.database.transaction(async (tx) => {
+    const user = await lockUser(tx, username);
+    if (user === undefined) throw noSuchUser(username);
+    await bumpAccessVersion(tx);
+    await keepAnAdministrator(tx, user);
+    if (!(await deleteEmptyNamespaceOf(tx, user.id))) {
+      throw new AppError(
+        "IN_USE",
+        `${username} has repositories; delete them first, or disable the user instead`,
+      );
+    }
+    await deleteUserRow(tx, user.id);
+  });
+  deps.access.changed();
+}
+
+async function keepAnAdministrator(tx: Tx, user: User): Promise<void> {
+  if (!user.isAdmin || user.isDisabled || (await hasOtherAdministrator(tx, user.id))) return;
+  throw new AppError("IN_USE", "this is the last administrator who can sign in; make another one first");
+}

@@ -1,0 +1,31 @@
+import { AppError } from "../../lib/app-error.ts";
+import type { Page } from "../../lib/page.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { findUserByName, listUsers, type User } from "./user-store.ts";
+import { isUsername } from "./username.ts";
+
+/** One page of users by name in byte order, and whether more follow. */
+export async function listUserPage(
+  deps: IdentityDeps,
+  page: Page,
+): Promise<{ readonly users: readonly User[]; readonly hasMore: boolean }> {
+  if (page.limit === 0) return { users: [], hasMore: false };
+  // PostgreSQL cannot even compare with it.
+  if (page.last?.includes("\0")) throw new AppError("REQUEST_INVALID", "`last` is no user name");
+  const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
+  return { users: rows.slice(0, page.limit), hasMore: rows.length > page.limit };
+}
+
+/** `NOT_FOUND` when there is no such user. */
+export async function getUser(deps: IdentityDeps, username: string): Promise<User> {
+  const found = isUsername(username) ? await findUserByName(deps.database.read, username) : undefined;
+  if (found === undefined) throw noSuchUser(username);
+  const { passwordHash: _, ...user } = found;
+  return user;
+}
+
+export type { User };
+
+export function noSuchUser(username: string): AppError {
+  return new AppError("NOT_FOUND", `there is no user ${JSON.stringify(username.slice(0, 80))}`);
+}
