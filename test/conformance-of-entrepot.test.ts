@@ -53,7 +53,12 @@ test("two worker processes on one SQLite file have full marks, too", async (t) =
   const server = await startServer({ dataDir, port: await freePort(), settings });
   t.after(() => server.stop("SIGTERM"));
   for (const access of ["basic", "bearer"] as const) {
-    const options = { registry: server.origin, profile: "dev+sparse", access, credentials: administrator } as const;
+    const options = {
+      registry: server.origin,
+      profile: "dev+sparse",
+      access,
+      credentials: administrator,
+    } as const;
     assert.deepEqual(fullMarksProblems(await runConformance(options)), []);
   }
 });
