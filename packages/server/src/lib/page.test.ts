@@ -23,4 +23,6 @@ test("refuses what is no whole number", () => {
 
 test("refuses a cursor that nobody gave out", () => {
   assert.throws(() => parse(`last=${"x".repeat(1_025)}`), { code: "REQUEST_INVALID" });
+  // PostgreSQL has no text with it.
+  assert.throws(() => parse("last=a%00b"), { code: "REQUEST_INVALID" });
 });

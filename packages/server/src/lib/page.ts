@@ -19,7 +19,7 @@ export function parsePage(
   if (n !== null && !/^[0-9]{1,15}$/.test(n)) {
     throw new AppError("REQUEST_INVALID", "the page size `n` must be a whole number, 0 or more");
   }
-  if (last !== null && last.length > 1_024) {
+  if (last !== null && (last.length > 1_024 || last.includes("\0"))) {
     throw new AppError("REQUEST_INVALID", "`last` must be the last name of the page before");
   }
   return {

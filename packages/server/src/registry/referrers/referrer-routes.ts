@@ -9,6 +9,7 @@ import type { RegistryDeps } from "../registry-deps.ts";
 import { listReferrers } from "./list-referrers.ts";
 
 const limits = { defaultLimit: 1_000, maxLimit: 1_000 };
+const maxFilters = 100;
 
 /** end-12a and 12b of the distribution-spec. */
 export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
@@ -23,6 +24,12 @@ export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const subject = parseDigest(request.params["digest"] ?? "");
         const artifactTypes = request.query.getAll("artifactType");
+        if (artifactTypes.length > maxFilters || artifactTypes.some((type) => type.includes("\0"))) {
+          throw new AppError(
+            "REQUEST_INVALID",
+            `at most ${maxFilters} artifact types, without control characters`,
+          );
+        }
         const page = parsePage(request.query, limits);
         const { descriptors, next } = await listReferrers(deps, {
           repository,

@@ -68,7 +68,7 @@ export interface AccessTokensTable {
   user_id: number; // → users, cascade
   name: string; // unique per user
   secret_hash: string; // unique; hex SHA-256
-  scopes: string | null; // JSON list of scopes that limit the token; null = all that its user may
+  scopes: string | null; // scopes that limit the token, as text ("repository:a/b:pull"); null = all that its user may
   created_at_ms: number;
   expires_at_ms: number | null;
   last_used_at_ms: number | null;
