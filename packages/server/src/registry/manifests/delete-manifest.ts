@@ -29,6 +29,8 @@ export async function deleteManifest(
     }));
   // Any number of tags may have pointed there: nothing of this repository is worth keeping by name.
   deps.manifestCache.clear();
+  // Blobs that it named have lost their name: a HEAD that believes the cached one would not start their time anew.
+  deps.blobCache.links.clear();
   if (!removed) {
     throw new AppError(
       "MANIFEST_UNKNOWN",

@@ -92,8 +92,12 @@ export interface NewManifest {
   readonly nowMs: number;
 }
 
-/** Stores a manifest; when the repository has it already, only its media type may change. Tells its id. */
+/**
+ * Stores a manifest; when the repository has it already, only its media type may change. Tells its id. Without a tag its time runs from
+ * now: the caller clears it when something else holds the manifest.
+ */
 export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<number> {
+  const unreferencedSinceMs = manifest.isTagged ? null : manifest.nowMs;
   const row = await tx
     .insertInto("manifests")
     .values({
@@ -106,14 +110,18 @@ export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<num
       body: manifest.body,
       annotations: JSON.stringify(manifest.parsed.annotations),
       created_at_ms: manifest.nowMs,
-      unreferenced_since_ms: manifest.isTagged ? null : manifest.nowMs,
+      unreferenced_since_ms: unreferencedSinceMs,
       orphaned: 0,
     })
     .onConflict((conflict) =>
       conflict
         .columns(["repository_id", "digest"])
-        // A push by somebody who knows it: from now on it is kept for itself, not for a parent that is gone.
-        .doUpdateSet({ media_type: manifest.parsed.mediaType, orphaned: 0 }),
+        // A push by somebody who knows it: from now on it is kept for itself, not for a parent that is gone, and its time starts anew.
+        .doUpdateSet({
+          media_type: manifest.parsed.mediaType,
+          unreferenced_since_ms: unreferencedSinceMs,
+          orphaned: 0,
+        }),
     )
     .returning("id")
     .executeTakeFirstOrThrow();

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { deleteManifest } from "../manifests/delete-manifest.ts";
+import { checkInvariants } from "../testing/check-invariants.ts";
+import {
+  digestOf,
+  imageBytes,
+  push,
+  pushImage,
+  put,
+  readBlob,
+  repositoryName,
+  storedObjects,
+} from "../testing/content.ts";
+import { beforeTransaction } from "../testing/interrupt.ts";
+import { graceMs, openTestRegistry, type TestRegistry } from "../testing/open-test-registry.ts";
+import { deleteBlob } from "./delete-blob.ts";
+import { mountBlob } from "./mount-blob.ts";
+import { confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
+
+const repository = repositoryName("library/app");
+const other = repositoryName("library/other");
+
+eachDatabase((open) => {
+  test("a blob is readable only where it is linked", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    const { sizeBytes } = await getLinkedBlob(registry.deps, repository, digest);
+    assert.equal(sizeBytes, 3);
+    for (const elsewhere of [other, repositoryName("no/where")]) {
+      await assert.rejects(getLinkedBlob(registry.deps, elsewhere, digest), { code: "BLOB_UNKNOWN" });
+    }
+  });
+
+  test("reads small blobs from memory once they were read, and large ones from the store", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const large = "x".repeat(65_537);
+    for (const text of ["small", large]) {
+      const digest = await push(registry, repository, text);
+      assert.equal(await readBlob(registry.deps, repository, digest), text);
+      registry.faults.arm({ what: "before blob-store call", at: 1 });
+      if (text === large) await assert.rejects(readBlob(registry.deps, repository, digest));
+      else assert.equal(await readBlob(registry.deps, repository, digest), text);
+      registry.faults.disarm();
+    }
+  });
+
+  test("does not serve a blob whose bytes have shrunk", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const blob = await getLinkedBlob(registry.deps, repository, await push(registry, repository, "abc"));
+    await assert.rejects(
+      openLinkedBlob(registry.deps, { ...blob, sizeBytes: 4 }),
+      /has 3 bytes in storage, not 4/,
+    );
+  });
+
+  test("deleting takes the blob out of one repository, at once", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    await mountBlob(registry.deps, registry.call(), { repository: other, digest, from: repository });
+    await getLinkedBlob(registry.deps, repository, digest);
+    await deleteBlob(registry.deps, { repository, digest });
+    await assert.rejects(getLinkedBlob(registry.deps, repository, digest), { code: "BLOB_UNKNOWN" });
+    assert.equal(await readBlob(registry.deps, other, digest), "abc");
+    await assert.rejects(deleteBlob(registry.deps, { repository, digest }), { code: "BLOB_UNKNOWN" });
+    await checkInvariants(registry.database, registry.blobs);
+    await deleteBlob(registry.deps, { repository: other, digest });
+    await checkInvariants(registry.database, registry.blobs);
+    const nowhere = { repository: repositoryName("no/where"), digest };
+    await assert.rejects(deleteBlob(registry.deps, nowhere), { code: "BLOB_UNKNOWN" });
+  });
+
+  test("a blob that a manifest names cannot be deleted, until the manifest is", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const manifest = await pushImage(registry, repository, { layers: ["layer"] });
+    for (const text of ["{}", "layer"]) {
+      const blob = { repository, digest: digestOf(text) };
+      await assert.rejects(deleteBlob(registry.deps, blob), {
+        code: "IN_USE",
+        message: new RegExp(manifest),
+      });
+      assert.equal(await readBlob(registry.deps, repository, blob.digest), text);
+    }
+    await deleteManifest(registry.deps, { repository, digest: manifest, actor: "ada" });
+    await deleteBlob(registry.deps, { repository, digest: digestOf("layer") });
+    await checkInvariants(registry.database, registry.blobs);
+  });
+
+  test("a delete finds nothing when the repository goes at that moment", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    const deps = beforeTransaction(registry.deps, 1, () =>
+      registry.database.transaction((tx) => tx.deleteFrom("repositories").execute()),
+    );
+    await assert.rejects(deleteBlob(deps, { repository, digest }), { code: "BLOB_UNKNOWN" });
+  });
+
+  test("pushing deleted content again revives it without a second copy", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    const before = await storedObjects(registry);
+    await deleteBlob(registry.deps, { repository, digest });
+    await push(registry, other, "abc");
+    assert.deepEqual(await storedObjects(registry), before);
+    await checkInvariants(registry.database, registry.blobs);
+  });
+
+  test("being asked for starts an unnamed blob's time anew, once half of it is over", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    const pushedAtMs = registry.clock.nowMs();
+    registry.advance(graceMs / 2);
+    await confirmLinkedBlob(registry.deps, repository, digest);
+    assert.equal(await sinceMs(registry), pushedAtMs);
+    registry.advance(1);
+    const blob = await confirmLinkedBlob(registry.deps, repository, digest);
+    assert.equal(blob.unreferencedSinceMs, registry.clock.nowMs());
+    assert.equal(await sinceMs(registry), registry.clock.nowMs());
+  });
+
+  test("a blob that is collected while it is asked for is said to be gone", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    registry.advance(graceMs);
+    const deps = beforeTransaction(registry.deps, 1, () =>
+      registry.database.transaction((tx) => tx.deleteFrom("repository_blobs").execute()),
+    );
+    await assert.rejects(confirmLinkedBlob(deps, repository, digest), { code: "BLOB_UNKNOWN" });
+  });
+
+  test("a named blob needs no time, and being asked for never makes it a candidate", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "{}");
+    await getLinkedBlob(registry.deps, repository, digest);
+    await put(registry, repository, imageBytes({}));
+    registry.advance(graceMs);
+    await confirmLinkedBlob(registry.deps, repository, digest);
+    await checkInvariants(registry.database, registry.blobs);
+  });
+
+  test("a blob that was named when it was last read starts its time anew after its manifest is gone", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const manifest = await pushImage(registry, repository, {});
+    await getLinkedBlob(registry.deps, repository, digestOf("{}"));
+    await deleteManifest(registry.deps, { repository, digest: manifest, actor: "ada" });
+    registry.advance(graceMs - 1);
+    await confirmLinkedBlob(registry.deps, repository, digestOf("{}"));
+    assert.equal(
+      await sinceMs(registry),
+      registry.clock.nowMs(),
+      "the client was told that it need not push",
+    );
+  });
+});
+
+async function sinceMs({ database }: TestRegistry) {
+  const row = await database.read
+    .selectFrom("repository_blobs")
+    .select("unreferenced_since_ms")
+    .executeTakeFirstOrThrow();
+  return row.unreferenced_since_ms;
+}
