@@ -78,6 +78,8 @@ const command = fc.oneof(
       repository,
       which: fc.nat({ max: manifests.length - 1 }),
       tag: fc.option(fc.constantFrom(...tags), { nil: undefined }),
+      // As clients do; without, it is a put of what may be there.
+      isWhole: fc.boolean(),
     }),
   },
   {
@@ -141,7 +143,12 @@ async function run(registry: TestRegistry, model: readonly Drawing[], each: Comm
     assert.equal(await succeeds(deleting, "MANIFEST_UNKNOWN"), drawing.tags.delete(each.tag));
     return;
   }
-  if ("tag" in each) return putAndDraw(registry, name, drawing, must(manifests[each.which]), each.tag);
+  if ("tag" in each) {
+    const content = must(manifests[each.which]);
+    const wanted = texts.filter((text) => each.isWhole && content.blobs.includes(digestOf(text)));
+    for (const text of wanted) await pushAndDraw(registry, name, drawing, text);
+    return putAndDraw(registry, name, drawing, content, each.tag);
+  }
   if (each.does === "delete") {
     const digest = digestOf(must(manifests[each.which]).body);
     await succeeds(deleteManifest(deps, { repository: name, digest, actor: "ada" }), "MANIFEST_UNKNOWN");
@@ -156,12 +163,19 @@ async function run(registry: TestRegistry, model: readonly Drawing[], each: Comm
     if (await succeeds(deleting, "BLOB_UNKNOWN", "IN_USE")) drawing.blobs.delete(digest);
     return;
   }
-  if (each.does === "push blob") await push(registry, name, text);
-  else {
-    const mount = { repository: name, digest, from: undefined };
-    if (!(await mountBlob(deps, registry.call(), mount))) return;
-  }
-  drawing.blobs.set(digest, registry.clock.nowMs());
+  if (each.does === "push blob") return pushAndDraw(registry, name, drawing, text);
+  const mount = { repository: name, digest, from: undefined };
+  if (await mountBlob(deps, registry.call(), mount)) drawing.blobs.set(digest, registry.clock.nowMs());
+}
+
+async function pushAndDraw(
+  registry: TestRegistry,
+  name: (typeof repositories)[number],
+  drawing: Drawing,
+  text: string,
+): Promise<void> {
+  await push(registry, name, text);
+  drawing.blobs.set(digestOf(text), registry.clock.nowMs());
 }
 
 async function putAndDraw(

@@ -177,6 +177,21 @@ eachDatabase((open) => {
     assert.equal(await offset(), 6, "the client learns by the next error, never by a shrinking offset");
   });
 
+  test("does not go on from bytes that end before the offset", async (t) => {
+    const { registry, target, append } = await openUpload(t);
+    await append(bytesOf("abcdef"));
+    const restarted = registry.instance("instance-1");
+    const openUploadForReading: typeof restarted.blobs.openUploadForReading = async (id, size) => ({
+      ...(await restarted.blobs.openUploadForReading(id, size)),
+      read: async () => 0,
+    });
+    const deps = { ...restarted, blobs: { ...restarted.blobs, openUploadForReading } };
+    await assert.rejects(
+      appendToUpload(deps, registry.call(), target, chunkOf(bytesOf("ghi"))),
+      /ends after 0 of 6 bytes/,
+    );
+  });
+
   async function openUpload(t: Parameters<typeof openTestRegistry>[1]) {
     const registry = await openTestRegistry(open, t);
     return { registry, ...(await begin(registry)) };

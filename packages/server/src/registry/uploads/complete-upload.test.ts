@@ -254,6 +254,21 @@ eachDatabase((open) => {
     await assertOnly(registry, { blobs: 1, uploads: 0 });
   });
 
+  test("a claim that was lost while the blob is written down leaves it unknown", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const upload = await begin(registry);
+    await upload.append("abc");
+    const target = { ...upload.target, digest: digestOf("abc") };
+    const deps = beforeTransaction(registry.deps, 2, () =>
+      registry.database.transaction((tx) =>
+        tx.updateTable("uploads").set({ claimed_by: "another" }).execute(),
+      ),
+    );
+    await assert.rejects(completeUpload(deps, registry.call(), target, undefined), { code: "CONFLICT" });
+    await assert.rejects(readBlob(registry.deps, repository, target.digest), { code: "BLOB_UNKNOWN" });
+    await assertOnly(registry, { blobs: 0, uploads: 1 });
+  });
+
   test("a restart between chunks and close needs no second read of the bytes", async (t) => {
     const registry = await openTestRegistry(open, t);
     const upload = await begin(registry);

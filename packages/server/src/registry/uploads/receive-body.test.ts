@@ -39,6 +39,24 @@ test("stops reading while both batches are full, and goes on afterwards", async 
   assert.equal(Buffer.concat(batches).byteLength, 10 * mebibyte);
 });
 
+test("what came while a batch was written waits until the next batch is full or the body ends", async () => {
+  const { promise: slow, resolve: release } = Promise.withResolvers<void>();
+  const { writer, batches } = recordingWriter(() => slow);
+  const body = gatedBody();
+  const receiving = receiveBody(body.stream, writer, createHash("sha256"), []);
+  await body.send(Buffer.alloc(mebibyte));
+  await body.send(bytesOf("abc"));
+  release();
+  await nextTurn();
+  assert.deepEqual(
+    batches.map((batch) => batch.byteLength),
+    [mebibyte],
+  );
+  body.end();
+  assert.equal((await receiving).bytes, mebibyte + 3);
+  assert.equal(batches[1]?.toString(), "abc");
+});
+
 test("an empty body, also one that has ended before, is received whole", async () => {
   for (const source of [Readable.from([]), await endedBody()]) {
     const received = await receiveBody(source, recordingWriter().writer, createHash("sha256"), []);

@@ -29,17 +29,14 @@ export function receiveBody(
     let writing = false;
     let ended = false;
     let failure: unknown;
-    let settled = false;
 
     function settle(act: () => void): void {
-      if (settled) return;
-      settled = true;
       source.off("data", onData).off("end", onEnd).off("error", onBroken).off("close", onClose);
       for (const signal of signals) signal.removeEventListener("abort", onAbort);
       act();
     }
     function flush(): void {
-      if (writing || settled) return;
+      if (writing) return;
       if (fillingBytes === 0) {
         if (ended) settle(() => resolve({ bytes: receivedBytes, failure }));
         return;
@@ -55,6 +52,7 @@ export function receiveBody(
           writing = false;
           flush();
         },
+        // `writing` stays true: nothing is written after a failure.
         (error: unknown) => settle(() => reject(error)),
       );
     }
@@ -78,7 +76,7 @@ export function receiveBody(
     const onClose = () => finish(new Error("the client closed the connection before the body was complete"));
     function onAbort(this: AbortSignal): void {
       source.pause();
-      finish(this.reason ?? new Error("the request was given up"));
+      finish(this.reason);
     }
 
     for (const signal of signals) {

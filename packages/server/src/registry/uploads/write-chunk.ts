@@ -35,8 +35,24 @@ export async function writeChunk(
   chunk: Chunk,
   running: RunningHash,
 ): Promise<number> {
+  checkStart(held.upload.offsetBytes, chunk.range);
+  try {
+    return await receiveChunk(deps, call, held, chunk, running);
+  } catch (error) {
+    // A disk that is full must not stay so because of bytes that nobody acknowledged.
+    if (error instanceof AppError && error.code === "STORAGE_FULL") await cutBack(deps, call, held);
+    throw error;
+  }
+}
+
+async function receiveChunk(
+  deps: RegistryDeps,
+  call: Call,
+  held: HeldUpload,
+  chunk: Chunk,
+  running: RunningHash,
+): Promise<number> {
   const { upload } = held;
-  checkStart(upload.offsetBytes, chunk.range);
   const writer = await deps.blobs.openUpload(upload.id, upload.offsetBytes);
   try {
     const received = await receiveBody(chunk.body, writer, running.hash, [held.signal, call.signal]);
@@ -50,10 +66,6 @@ export async function writeChunk(
       `the request ended early; ${sizeBytes} bytes of the upload are kept, so it can be resumed there`,
       { cause: received.failure },
     );
-  } catch (error) {
-    // A disk that is full must not stay so because of bytes that nobody acknowledged.
-    if (error instanceof AppError && error.code === "STORAGE_FULL") await cutBack(deps, call, held);
-    throw error;
   } finally {
     await writer.close();
   }
