@@ -1,9 +1,7 @@
+import type { RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import type { NamespaceAction, RepositoryAction, Visibility } from "./actions.ts";
 import type { Actor } from "./actor.ts";
-
-/** What can be done to a repository. 'pull' reads; 'push' adds and moves tags; 'delete' removes; 'admin' changes settings and grants. */
-export const repositoryActions = ["pull", "push", "delete", "admin"] as const;
-export type RepositoryAction = (typeof repositoryActions)[number];
 
 /**
  * `allowed`, or why not:
@@ -24,22 +22,67 @@ export interface Access {
     repository: RepositoryName,
   ): Promise<readonly RepositoryAction[]>;
   /**
-   * What the actor may pull, as a condition for listings: everything, or public repositories and the given ids and
-   * namespaces they own. A scoped access token lists the repositories that its scopes name. `UNAUTHORIZED` when `limits` do not
-   * carry `registry:catalog:*`: a fresh token helps (→ challenge).
+   * Whether the actor may do `action` to the namespace. With a limited credential nobody may. A namespace that is not there and one that the
+   * actor must not know of are both `denied`.
+   */
+  decideOnNamespace(actor: Actor, action: NamespaceAction, namespace: string): Promise<Decision>;
+  /**
+   * What the actor may pull, for listings. `UNAUTHORIZED` when `limits` do not carry `registry:catalog:*`: a fresh token helps
+   * (→ challenge).
    */
   readableRepositories(actor: Actor): Promise<ReadableRepositories>;
   /** Whether the actor is an administrator and the credential shown is not limited. */
   isAdministrator(actor: Actor): boolean;
+  /** Whether the actor may read every setting: an auditor or administrator whose credential is not limited. */
+  isAuditor(actor: Actor): boolean;
   /** To be called after the commit of every change of users, tokens, grants, visibility or repositories in this process. */
   changed(): void;
 }
 
+/** Everything, or what a listing has to look at: a superset by conditions that a query can tell, and who of them is really in it. */
 export type ReadableRepositories =
   | { readonly kind: "all" }
   | {
       readonly kind: "some";
-      readonly publicOnes: boolean;
-      readonly repositoryIds: readonly number[];
-      readonly namespaceIds: readonly number[];
+      readonly candidates: RepositoryCandidates;
+      /** In the order of `rows`. */
+      admits(rows: readonly ListedRepository[]): Promise<readonly boolean[]>;
     };
+
+/** A repository is a candidate when one of these holds, and it is not hidden. */
+export interface RepositoryCandidates {
+  readonly visibilities: readonly Visibility[];
+  readonly repositoryIds: readonly number[];
+  readonly namespaceIds: readonly number[];
+  /** Names at or below a path; "" = every name. */
+  readonly paths: readonly string[];
+}
+
+/** What `admits` looks at. */
+export interface ListedRepository {
+  readonly id: number;
+  readonly name: string;
+  readonly namespaceId: number;
+  readonly visibility: Visibility;
+}
+
+/**
+ * Decides for namespaces that are handed over to somebody outside. Passed in at start-up: the area that talks to decision points is above
+ * this one.
+ */
+export interface DecisionDelegate {
+  /** The authority that decides for the repository; undefined = our own grants do. */
+  authorityOf(repository: string): Promise<string | undefined>;
+  /** Every path whose content somebody outside decides about. */
+  delegatedPatterns(): Promise<readonly RepositoryPattern[]>;
+  /**
+   * The actions that the authority permits, of those asked for, in the order of `repositories`. Fails closed: nothing when it does not answer.
+   * `actor` is anonymous, or one of the authority's own.
+   */
+  permitted(
+    authority: string,
+    actor: Actor,
+    actions: readonly RepositoryAction[],
+    repositories: readonly string[],
+  ): Promise<readonly (readonly RepositoryAction[])[]>;
+}

@@ -1,7 +1,12 @@
 import type { Scope } from "@entrepot/oci/scope";
+import type { CredentialScope } from "./credential-scope.ts";
 
 /** Who makes a request, as authentication found out. What they may do is decided afresh from grants, never stored here. */
-export type Actor = AnonymousActor | UserActor;
+export type Actor = AnonymousActor | UserActor | ExternalActor;
+
+/** What an account is for: people; robots, which a namespace owns; accounts that an issuer made for its customers; and issuers themselves. */
+export const accountKinds = ["person", "robot", "issued", "issuer"] as const;
+export type AccountKind = (typeof accountKinds)[number];
 
 export interface AnonymousActor {
   readonly kind: "anonymous";
@@ -12,13 +17,18 @@ export interface AnonymousActor {
 
 export interface UserActor {
   readonly kind: "user";
+  readonly account: AccountKind;
   readonly userId: number;
   readonly username: string;
   readonly isAdmin: boolean;
+  /** May read every setting and the audit log, and change nothing by it. */
+  readonly isAuditor: boolean;
   /** What they showed: decides what an audit line says and what revocation must reach. */
-  readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token";
+  readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token" | "session";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
+  /** Set when a browser session was shown. */
+  readonly sessionId?: number | undefined;
   /**
    * Tells apart the passwords that a user has had: set when one was shown, directly or through a token that was got with it. A token issued
    * for this actor dies when the password is changed.
@@ -27,7 +37,21 @@ export interface UserActor {
   /** The scopes that the bearer token shown carries; a wider one can be had. Undefined = no bearer token was shown. */
   readonly limits: readonly Scope[] | undefined;
   /** The scopes that its owner gave an access token when making it; nothing wider can be had with it. Undefined = not limited. */
-  readonly credentialScopes: readonly Scope[] | undefined;
+  readonly credentialScopes: readonly CredentialScope[] | undefined;
+}
+
+/** Somebody whom the registry does not know, but a decision point or a token issuer outside does. Has no rights of their own here. */
+export interface ExternalActor {
+  readonly kind: "external";
+  /** Who vouches for them: decides where their rights are asked for. */
+  readonly authority: string;
+  /** What the authority calls them; stable. */
+  readonly principal: string;
+  /** What people call them; ends up in history and logs. */
+  readonly username: string;
+  readonly limits: readonly Scope[] | undefined;
+  /** Set when the authority said once and for all what they may (a token signed by a trusted issuer). Undefined = ask it. */
+  readonly credentialScopes: readonly CredentialScope[] | undefined;
 }
 
 export const anonymous: AnonymousActor = {
@@ -38,5 +62,5 @@ export const anonymous: AnonymousActor = {
 
 /** The name that history, events and logs show. */
 export function actorName(actor: Actor): string {
-  return actor.kind === "user" ? actor.username : "anonymous";
+  return actor.kind === "anonymous" ? "anonymous" : actor.username;
 }

@@ -5,10 +5,15 @@ import type { Scope } from "@entrepot/oci/scope";
 import fc from "fast-check";
 import type { Database } from "../storage/database/database.ts";
 import { eachDatabase } from "../storage/database/testing/each-database.ts";
-import { type Access, type Decision, type RepositoryAction, repositoryActions } from "./access.ts";
+import type { Access, Decision, ReadableRepositories } from "./access.ts";
 import { bumpAccessVersion } from "./access-version-store.ts";
+import { type RepositoryAction, repositoryActions } from "./actions.ts";
 import { type Actor, anonymous, type UserActor } from "./actor.ts";
 import { createAccess } from "./create-access.ts";
+import { type CredentialScope, toCredentialScope } from "./credential-scope.ts";
+import { upsertGrant } from "./grant-store.ts";
+import { toVisibility } from "./rights-store.ts";
+import { toRole } from "./roles.ts";
 import { createVersionedCache } from "./versioned-cache.ts";
 
 type Mode = "none" | "pull" | "full";
@@ -53,10 +58,17 @@ const scope: fc.Arbitrary<Scope> = fc.record({
 });
 const scopes = fc.option(fc.array(scope, { maxLength: 4 }), { nil: undefined });
 
+const credential = fc
+  .record({
+    repositories: fc.constantFrom<string>(...names, "**", "acme/*", "user0/**", "user*/a"),
+    actions: fc.subarray([...repositoryActions]),
+  })
+  .map(toCredentialScope);
+
 const askers = fc.record({
   user: fc.option(fc.nat(2), { nil: undefined }),
   limits: scopes,
-  credential: scopes,
+  credential: fc.option(fc.array(credential, { maxLength: 4 }), { nil: undefined }),
 });
 
 eachDatabase((open) => {
@@ -109,9 +121,10 @@ eachDatabase((open) => {
     const access = openAccess(await open(t), "full");
     const administrator = { ...userActor(1), isAdmin: true };
     assert.equal(access.isAdministrator(administrator), true);
-    const everything = [{ type: "repository", name: "acme/a", actions: ["*"] }];
-    assert.equal(access.isAdministrator({ ...administrator, limits: everything }), false);
-    assert.equal(access.isAdministrator({ ...administrator, credentialScopes: everything }), false);
+    const limits = [{ type: "repository", name: "acme/a", actions: ["*"] }];
+    assert.equal(access.isAdministrator({ ...administrator, limits }), false);
+    const credentialScopes = [toCredentialScope({ repositories: "**", actions: repositoryActions })];
+    assert.equal(access.isAdministrator({ ...administrator, credentialScopes }), false);
     assert.equal(access.isAdministrator(userActor(1)), false);
     assert.equal(access.isAdministrator(anonymous), false);
   });
@@ -122,7 +135,8 @@ async function compare(access: Access, tables: TablesRead, mode: Mode, actor: Ac
   const listed = await access.readableRepositories(unlimited);
   for (const name of names) {
     const permitted = repositoryActions.filter(
-      (action) => may(tables, mode, actor, action, name) && carries(actor.credentialScopes, name, action),
+      (action) =>
+        may(tables, mode, actor, action, name) && carriesNaively(actor.credentialScopes, name, action),
     );
     assert.deepEqual(await access.permittedActions(actor, repositoryActions, name), permitted);
     for (const action of repositoryActions) {
@@ -131,11 +145,7 @@ async function compare(access: Access, tables: TablesRead, mode: Mode, actor: Ac
     }
     const row = tables.repositories.find((repository) => repository.name === name);
     if (row === undefined) continue;
-    const isListed =
-      listed.kind === "all" ||
-      (listed.publicOnes && row.visibility === "public") ||
-      listed.repositoryIds.includes(row.id) ||
-      listed.namespaceIds.includes(row.namespace_id);
+    const isListed = await isInListing(listed, row);
     assert.equal(isListed, permitted.includes("pull"), `${name} in the listing`);
   }
 }
@@ -166,9 +176,9 @@ function may(
   if (action === "pull" && repository?.visibility === "public") {
     if (actor.kind === "user" || mode === "pull") return true;
   }
-  if (actor.kind === "anonymous") return false;
+  if (actor.kind !== "user") return false;
   if (tables.users.some((row) => row.id === actor.userId && row.is_admin === 1)) return true;
-  if (namespace?.owner_user_id === actor.userId) {
+  if (namespace !== undefined && namespace.owner_user_id === actor.userId) {
     const creates = repository === undefined && action === "push";
     if (!creates || namespace.create_on_push === 1) return true;
   }
@@ -192,6 +202,37 @@ function carries(limits: readonly Scope[] | undefined, name: string, action: str
       return true;
   }
   return false;
+}
+
+function carriesNaively(
+  scopes: readonly CredentialScope[] | undefined,
+  name: string,
+  action: RepositoryAction,
+): boolean {
+  if (scopes === undefined) return true;
+  return scopes.some(({ repositories, actions }) => {
+    const expression = repositories.replaceAll("**", ".+").replaceAll(/(?<!\.)\*/g, "[^/]*");
+    return new RegExp(`^${expression}$`).test(name) && actions.includes(action);
+  });
+}
+
+async function isInListing(
+  listed: ReadableRepositories,
+  row: TablesRead["repositories"][number],
+): Promise<boolean> {
+  if (listed.kind === "all") return true;
+  const { visibilities, repositoryIds, namespaceIds, paths } = listed.candidates;
+  const isCandidate =
+    visibilities.some((visibility) => visibility === row.visibility) ||
+    repositoryIds.includes(row.id) ||
+    namespaceIds.includes(row.namespace_id) ||
+    paths.some((path) => path === "" || row.name === path || row.name.startsWith(`${path}/`));
+  if (!isCandidate) return false;
+  const visibility = toVisibility(row.visibility);
+  const [isAdmitted] = await listed.admits([
+    { id: row.id, name: row.name, namespaceId: row.namespace_id, visibility },
+  ]);
+  return isAdmitted === true;
 }
 
 type TablesRead = Awaited<ReturnType<typeof readTables>>;
@@ -261,7 +302,9 @@ async function fill(database: Database, world: World): Promise<void> {
     for (const { user, repository, role } of world.grants) {
       const [user_id, repository_id] = [users[user], repositories[repository]];
       if (user_id === undefined || repository_id === undefined) continue;
-      await tx.insertInto("grants").values({ user_id, repository_id, role, created_at_ms: 0 }).execute();
+      const place = { repositoryId: repository_id };
+      const made = { namespaceId: undefined, expiresAtMs: undefined, nowMs: 0, createdBy: "" };
+      await upsertGrant(tx, { subject: { userId: user_id }, place, role: toRole(role), ...made });
     }
     await bumpAccessVersion(tx);
   });
@@ -269,7 +312,13 @@ async function fill(database: Database, world: World): Promise<void> {
 
 function openAccess(database: Database, anonymousAccess: Mode): Access {
   const cache = createVersionedCache(database, { nowMs: () => 0 }, { maxEntries: 100 });
-  return createAccess({ database, cache, anonymousAccess, defaultNamespace: "library" });
+  return createAccess({
+    database,
+    cache,
+    clock: { nowMs: () => 0 },
+    anonymousAccess,
+    defaultNamespace: "library",
+  });
 }
 
 function toActor(
@@ -277,7 +326,7 @@ function toActor(
   asker: {
     readonly user: number | undefined;
     readonly limits: readonly Scope[] | undefined;
-    readonly credential: readonly Scope[] | undefined;
+    readonly credential: readonly CredentialScope[] | undefined;
   },
 ): Actor {
   const row = asker.user === undefined ? undefined : tables.users[asker.user];
@@ -293,9 +342,11 @@ function toActor(
 function userActor(userId: number): UserActor {
   return {
     kind: "user",
+    account: "person",
     userId,
     username: `user ${userId}`,
     isAdmin: false,
+    isAuditor: false,
     credential: "password",
     accessTokenId: undefined,
     limits: undefined,

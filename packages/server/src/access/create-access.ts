@@ -1,84 +1,136 @@
-import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
+import { literalPrefixOf, matchesRepository, type RepositoryPattern } from "@entrepot/oci/path-pattern";
+import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
 import { AppError } from "../lib/app-error.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Database } from "../storage/database/database.ts";
-import type { Access, Decision, ReadableRepositories, RepositoryAction } from "./access.ts";
-import type { Actor, UserActor } from "./actor.ts";
+import type { Access, Decision, DecisionDelegate, ListedRepository, ReadableRepositories } from "./access.ts";
 import {
-  findGrantedRole,
-  findRepositoryFacts,
-  listReadable,
-  type RepositoryFacts,
-  type Role,
-} from "./grant-store.ts";
+  type NamespaceAction,
+  type RepositoryAction,
+  repositoryActions,
+  type Visibility,
+} from "./actions.ts";
+import type { Actor, UserActor } from "./actor.ts";
+import { carries, namedRepositories } from "./credential-scope.ts";
+import { type Asker, isPossible, type Right, rightsFrom } from "./permit.ts";
+import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
 import type { VersionedCache } from "./versioned-cache.ts";
 
 export interface AccessDeps {
   readonly database: Database;
   readonly cache: VersionedCache;
+  readonly clock: Clock;
   /** What nobody in particular may do. */
   readonly anonymousAccess: "none" | "pull" | "full";
   /** Owns repositories whose name has a single component. */
   readonly defaultNamespace: string;
+  /** Undefined = no namespace is handed over to anybody outside. */
+  readonly delegate?: DecisionDelegate | undefined;
 }
 
-/** What a role carries. Writers may delete what they may overwrite; only administrators of a repository change its settings. */
-const actionsOf: Readonly<Record<Role, readonly RepositoryAction[]>> = {
-  read: ["pull"],
-  write: ["pull", "push", "delete"],
-  admin: ["pull", "push", "delete", "admin"],
-};
-
 export function createAccess(deps: AccessDeps): Access {
-  const facts = (repository: RepositoryName) =>
-    deps.cache.get(`repository ${repository}`, () =>
-      findRepositoryFacts(deps.database.read, repository, namespaceOf(repository, deps.defaultNamespace)),
-    );
+  const { database, cache, clock, anonymousAccess, defaultNamespace, delegate } = deps;
 
-  /** What the actor's own rights allow, whatever token was shown. */
-  async function rights(actor: Actor, repository: RepositoryName): Promise<readonly RepositoryAction[]> {
-    if (actor.kind === "user" && actor.isAdmin) return actionsOf.admin;
-    const isFull = deps.anonymousAccess === "full";
-    if (actor.kind === "anonymous" && isFull) return actionsOf.write;
-    const known = await facts(repository);
-    const mayReadPublic = actor.kind === "user" || deps.anonymousAccess === "pull";
-    const ofEverybody: readonly RepositoryAction[] = isFull
-      ? actionsOf.write
-      : known.isPublic && mayReadPublic
-        ? ["pull"]
-        : [];
-    // An account never takes away what its holder could do without it.
-    return actor.kind === "anonymous" ? ofEverybody : union(ofEverybody, await ownRights(actor, known));
+  function factsFor(userId: number, repository: string): Promise<RightsFacts> {
+    return cache.get(`rights ${userId} ${repository}`, () =>
+      loadRights(database.read, { userId, repository, namespace: namespaceOf(repository, defaultNamespace) }),
+    );
   }
 
-  async function ownRights(actor: UserActor, known: RepositoryFacts): Promise<readonly RepositoryAction[]> {
-    if (known.ownerUserId === actor.userId) return ownerActions(known);
-    if (known.repositoryId === undefined) return [];
-    const { repositoryId } = known;
-    const { role } = await deps.cache.get(`grant ${actor.userId} ${repositoryId}`, async () => ({
-      role: await findGrantedRole(deps.database.read, actor.userId, repositoryId),
+  /** What the actor's own rights allow, whatever credential was shown. */
+  async function rights(actor: Actor, repository: string): Promise<readonly RepositoryAction[]> {
+    const facts = await factsFor(actor.kind === "user" ? actor.userId : 0, repository);
+    const authority = await delegate?.authorityOf(repository);
+    // The house's own administrators can always look after what is kept in it.
+    if (delegate !== undefined && authority !== undefined && !(actor.kind === "user" && actor.isAdmin)) {
+      const [outside = []] = await delegate.permitted(authority, actor, repositoryActions, [repository]);
+      return outside.filter((action) => isPossible(facts, action));
+    }
+    const sources = rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs: clock.nowMs() });
+    return union(sources).filter((action) => isPossible(facts, action));
+  }
+
+  async function isReadable(actor: Actor, row: ListedRepository, own: Listable): Promise<boolean> {
+    if (!carries(actor.credentialScopes, "pull", row.name)) return false;
+    if ((actor.kind === "user" && actor.isAdmin) || anonymousAccess === "full") return true;
+    if ((await delegate?.authorityOf(row.name)) !== undefined) {
+      return (await rights(actor, row.name)).includes("pull");
+    }
+    return (
+      own.visibilities.includes(row.visibility) ||
+      own.repositoryIds.includes(row.id) ||
+      own.namespaceIds.includes(row.namespaceId) ||
+      own.patterns.some((pattern) => matchesRepository(pattern, row.name))
+    );
+  }
+
+  async function listableFor(actor: Actor): Promise<Listable> {
+    const { account, isAdmin } = askerOf(actor);
+    const isOfTheHouse = account === "person" || account === "robot";
+    const isPublicOpen = account !== "anonymous" || anonymousAccess === "pull";
+    const visibilities: readonly Visibility[] = [
+      ...(isPublicOpen ? (["public"] as const) : []),
+      ...(isOfTheHouse ? (["internal"] as const) : []),
+    ];
+    const none = { visibilities, repositoryIds: [], namespaceIds: [], patterns: [] };
+    if (actor.kind !== "user" || isAdmin) return none;
+    const own = await cache.get(`listable ${actor.userId}`, () => loadListable(database.read, actor.userId));
+    const nowMs = clock.nowMs();
+    const grants = own.grants.filter(({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > nowMs);
+    return {
+      visibilities,
+      namespaceIds: own.namespaceIds,
+      repositoryIds: grants.flatMap(({ repositoryId }) => repositoryId ?? []),
+      patterns: grants.flatMap(({ pattern }) => pattern ?? []),
+    };
+  }
+
+  async function readableRepositories(actor: Actor): Promise<ReadableRepositories> {
+    if (actor.limits !== undefined && !carriesCatalog(actor.limits)) {
+      throw new AppError("UNAUTHORIZED", "the token does not carry registry:catalog:*", {
+        detail: [{ Type: "registry", Name: "catalog", Action: "*" }],
+      });
+    }
+    const seesAll = (actor.kind === "user" && actor.isAdmin) || anonymousAccess === "full";
+    if (seesAll && actor.credentialScopes === undefined) return { kind: "all" };
+    const own = await listableFor(actor);
+    const delegated = (await delegate?.delegatedPatterns()) ?? [];
+    const paths = seesAll ? [""] : [...own.patterns, ...delegated].map(literalPrefixOf);
+    const named = actor.credentialScopes && namedRepositories(actor.credentialScopes);
+    return {
+      kind: "some",
+      candidates:
+        named === undefined
+          ? { ...own, paths }
+          : {
+              visibilities: [],
+              repositoryIds: [],
+              namespaceIds: [],
+              // A credential with scopes lists what they name, as far as it is readable.
+              paths: [...named.names, ...named.patterns.map(literalPrefixOf)],
+            },
+      admits: (rows) => Promise.all(rows.map((row) => isReadable(actor, row, own))),
+    };
+  }
+
+  async function namespaceRights(actor: UserActor, namespace: string): Promise<readonly NamespaceAction[]> {
+    if (actor.isAdmin) return ["view", "create", "admin"];
+    const { standing } = await cache.get(`namespace ${actor.userId} ${namespace}`, async () => ({
+      standing: await loadNamespaceStanding(database.read, actor.userId, namespace),
     }));
-    return role === undefined ? [] : actionsOf[role];
-  }
-
-  /** Of the repositories that the scopes name, those that are there and may be pulled. A credential has a bounded number of scopes. */
-  async function namedRepositories(actor: UserActor, scopes: readonly Scope[]): Promise<readonly number[]> {
-    const ids = await Promise.all(
-      scopes.map(async ({ type, name }) => {
-        const repository = type === "repository" ? tryParseRepositoryName(name) : undefined;
-        if (repository === undefined || !isWithin(scopes, repository, "pull")) return undefined;
-        if (!(await rights(actor, repository)).includes("pull")) return undefined;
-        return (await facts(repository)).repositoryId;
-      }),
-    );
-    return ids.filter((id) => id !== undefined);
+    if (standing === undefined) return [];
+    const { isOwner, teamRoles } = standing;
+    if (isOwner || teamRoles.includes("admin")) return ["view", "create", "admin"];
+    if (teamRoles.includes("creator")) return ["view", "create"];
+    return teamRoles.length > 0 || actor.isAuditor ? ["view"] : [];
   }
 
   return {
     async decide(actor, action, repository): Promise<Decision> {
       const mayDo =
         (await rights(actor, repository)).includes(action) &&
-        isWithin(actor.credentialScopes, repository, action);
+        carries(actor.credentialScopes, action, repository);
       if (mayDo && isWithin(actor.limits, repository, action)) return "allowed";
       if (actor.kind === "anonymous") return "unauthenticated";
       return mayDo ? "insufficient-scope" : "denied";
@@ -86,50 +138,41 @@ export function createAccess(deps: AccessDeps): Access {
     async permittedActions(actor, actions, repository) {
       const allowed = await rights(actor, repository);
       return actions.filter(
-        (action) => allowed.includes(action) && isWithin(actor.credentialScopes, repository, action),
+        (action) => allowed.includes(action) && carries(actor.credentialScopes, action, repository),
       );
     },
-    async readableRepositories(actor): Promise<ReadableRepositories> {
-      if (actor.limits !== undefined && !carriesCatalog(actor.limits)) {
-        throw new AppError("UNAUTHORIZED", "the token does not carry registry:catalog:*", {
-          detail: [{ Type: "registry", Name: "catalog", Action: "*" }],
-        });
-      }
-      // A scoped access token lists what it names, public or not.
-      if (actor.credentialScopes !== undefined) {
-        const repositoryIds = await namedRepositories(actor, actor.credentialScopes);
-        return { kind: "some", publicOnes: false, repositoryIds, namespaceIds: [] };
-      }
-      if ((actor.kind === "user" && actor.isAdmin) || deps.anonymousAccess === "full") return { kind: "all" };
-      const publicOnes = actor.kind === "user" || deps.anonymousAccess === "pull";
-      if (actor.kind === "anonymous")
-        return { kind: "some", publicOnes, repositoryIds: [], namespaceIds: [] };
-      const own = await deps.cache.get(`readable ${actor.userId}`, () =>
-        listReadable(deps.database.read, actor.userId),
-      );
-      return { kind: "some", publicOnes, ...own };
+    async decideOnNamespace(actor, action, namespace) {
+      if (actor.kind === "anonymous") return "unauthenticated";
+      if (actor.kind === "external" || isLimited(actor)) return "denied";
+      return (await namespaceRights(actor, namespace)).includes(action) ? "allowed" : "denied";
     },
-    isAdministrator: (actor) =>
-      actor.kind === "user" &&
-      actor.isAdmin &&
-      actor.limits === undefined &&
-      actor.credentialScopes === undefined,
-    changed: () => deps.cache.changed(),
+    readableRepositories,
+    isAdministrator: (actor) => actor.kind === "user" && actor.isAdmin && !isLimited(actor),
+    isAuditor: (actor) => actor.kind === "user" && (actor.isAdmin || actor.isAuditor) && !isLimited(actor),
+    changed: () => cache.changed(),
   };
 }
 
-/** Owners do everything in their namespace; creating by push only where the namespace has it so. */
-function ownerActions(known: RepositoryFacts): readonly RepositoryAction[] {
-  if (known.repositoryId !== undefined || known.createOnPush) return actionsOf.admin;
-  return actionsOf.admin.filter((action) => action !== "push");
+interface Listable {
+  readonly visibilities: readonly Visibility[];
+  readonly repositoryIds: readonly number[];
+  readonly namespaceIds: readonly number[];
+  readonly patterns: readonly RepositoryPattern[];
+}
+
+function isLimited(actor: Actor): boolean {
+  return actor.limits !== undefined || actor.credentialScopes !== undefined;
+}
+
+function askerOf(actor: Actor): Asker {
+  if (actor.kind === "user") return { account: actor.account, isAdmin: actor.isAdmin };
+  // Somebody from outside is nobody of the house: public repositories are theirs as everybody's.
+  return { account: actor.kind === "external" ? "issued" : "anonymous", isAdmin: false };
 }
 
 /** In the order in which the actions are declared. */
-function union(
-  left: readonly RepositoryAction[],
-  right: readonly RepositoryAction[],
-): readonly RepositoryAction[] {
-  return actionsOf.admin.filter((action) => left.includes(action) || right.includes(action));
+function union(rights: readonly Right[]): readonly RepositoryAction[] {
+  return repositoryActions.filter((action) => rights.some((right) => right.actions.includes(action)));
 }
 
 /** The scope that the challenge of a listing asks for. */
@@ -139,10 +182,10 @@ function carriesCatalog(limits: readonly Scope[]): boolean {
   );
 }
 
-/** Names are compared as a whole, without patterns; undefined limits are none. */
+/** Scopes of a token name repositories as a whole, without patterns; undefined limits are none. */
 function isWithin(
   limits: readonly Scope[] | undefined,
-  repository: string,
+  repository: RepositoryName,
   action: RepositoryAction,
 ): boolean {
   if (limits === undefined) return true;
@@ -155,7 +198,7 @@ function isWithin(
 }
 
 /** Single-component names lie in the default namespace; else the first component is the namespace. */
-export function namespaceOf(name: RepositoryName, defaultNamespace: string): string {
+export function namespaceOf(name: string, defaultNamespace: string): string {
   const slash = name.indexOf("/");
   return slash < 0 ? defaultNamespace : name.slice(0, slash);
 }

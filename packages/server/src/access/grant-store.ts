@@ -1,54 +1,25 @@
+import { literalPrefixOf, type RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { Queryable, Tx } from "../storage/database/database.ts";
 import { forKeyShare } from "../storage/database/row-locks.ts";
+import { type Role, toRole } from "./roles.ts";
 
-export const roles = ["read", "write", "admin"] as const;
-export type Role = (typeof roles)[number];
+/** Whom a grant is for. */
+export type GrantSubject = { readonly userId: number } | { readonly teamId: number };
 
-/** What decides about one repository, whoever asks. */
-export interface RepositoryFacts {
-  readonly repositoryId: number | undefined; // undefined = there is no such repository
-  readonly isPublic: boolean;
-  readonly ownerUserId: number | undefined; // of the namespace
-  readonly createOnPush: boolean;
-}
+/** What a grant is on. */
+export type GrantPlace = { readonly repositoryId: number } | { readonly pattern: RepositoryPattern };
 
 export interface Grant {
-  readonly userId: number;
-  readonly username: string;
+  readonly id: number;
+  readonly username: string | undefined;
+  readonly team: string | undefined;
+  /** The name of one repository, or a pattern. */
+  readonly place: string;
+  readonly isPattern: boolean;
   readonly role: Role;
-}
-
-/** Facts about a name: the repository if it exists, else what its namespace says about creating it. One query for a repository that exists. */
-export async function findRepositoryFacts(
-  db: Queryable,
-  name: string,
-  namespace: string,
-): Promise<RepositoryFacts> {
-  const row = await db
-    .selectFrom("repositories as r")
-    .innerJoin("namespaces as n", "n.id", "r.namespace_id")
-    .select(["r.id", "r.visibility", "n.owner_user_id", "n.create_on_push"])
-    .where("r.name", "=", name)
-    .executeTakeFirst();
-  if (row !== undefined) {
-    return {
-      repositoryId: row.id,
-      isPublic: row.visibility === "public",
-      ownerUserId: row.owner_user_id ?? undefined,
-      createOnPush: row.create_on_push === 1,
-    };
-  }
-  const owner = await db
-    .selectFrom("namespaces")
-    .select(["owner_user_id", "create_on_push"])
-    .where("name", "=", namespace)
-    .executeTakeFirst();
-  return {
-    repositoryId: undefined,
-    isPublic: false,
-    ownerUserId: owner?.owner_user_id ?? undefined,
-    createOnPush: owner?.create_on_push === 1,
-  };
+  readonly expiresAtMs: number | undefined;
+  readonly createdAtMs: number;
+  readonly createdBy: string | undefined;
 }
 
 export async function findRepositoryId(db: Queryable, name: string): Promise<number | undefined> {
@@ -56,88 +27,125 @@ export async function findRepositoryId(db: Queryable, name: string): Promise<num
   return row?.id;
 }
 
-/** As `findRepositoryId`; the repository is not deleted until this transaction ends. */
-export async function holdRepository(tx: Tx, name: string): Promise<number | undefined> {
-  const query = tx.selectFrom("repositories").select("id").where("name", "=", name);
-  return (await forKeyShare(tx, query).executeTakeFirst())?.id;
+/** The repository, which is not deleted until this transaction ends. */
+export async function holdRepository(
+  tx: Tx,
+  name: string,
+): Promise<{ readonly id: number; readonly namespaceId: number } | undefined> {
+  const query = tx.selectFrom("repositories").select(["id", "namespace_id"]).where("name", "=", name);
+  const row = await forKeyShare(tx, query).executeTakeFirst();
+  return row === undefined ? undefined : { id: row.id, namespaceId: row.namespace_id };
 }
 
-export async function findGrantedRole(
-  db: Queryable,
-  userId: number,
-  repositoryId: number,
-): Promise<Role | undefined> {
-  const row = await db
-    .selectFrom("grants")
-    .select("role")
-    .where("user_id", "=", userId)
-    .where("repository_id", "=", repositoryId)
-    .executeTakeFirst();
-  return toRole(row?.role);
-}
-
-/** What a user's listings show beyond public repositories. */
-export async function listReadable(
-  db: Queryable,
-  userId: number,
-): Promise<{ readonly repositoryIds: readonly number[]; readonly namespaceIds: readonly number[] }> {
-  const granted = await db
-    .selectFrom("grants")
-    .select("repository_id")
-    .where("user_id", "=", userId)
-    .execute();
-  const owned = await db.selectFrom("namespaces").select("id").where("owner_user_id", "=", userId).execute();
-  return { repositoryIds: granted.map((row) => row.repository_id), namespaceIds: owned.map((row) => row.id) };
-}
-
-export async function listGrants(db: Queryable, repositoryId: number): Promise<readonly Grant[]> {
-  const rows = await db
+function grantsWithNames(db: Queryable) {
+  return db
     .selectFrom("grants as g")
-    .innerJoin("users as u", "u.id", "g.user_id")
-    .select(["g.user_id", "u.username", "g.role"])
-    .where("g.repository_id", "=", repositoryId)
-    .orderBy("u.username")
-    .execute();
-  return rows.map((row) => ({
-    userId: row.user_id,
-    username: row.username,
-    role: toRole(row.role) ?? "read",
-  }));
+    .leftJoin("users as u", "u.id", "g.user_id")
+    .leftJoin("teams as t", "t.id", "g.team_id")
+    .leftJoin("repositories as r", "r.id", "g.repository_id")
+    .select([
+      "g.id",
+      "u.username",
+      "t.name as team",
+      "r.name as repository",
+      "g.pattern",
+      "g.role",
+      "g.expires_at_ms",
+      "g.created_at_ms",
+      "g.created_by",
+    ]);
 }
 
+/** The grants on one repository itself, by name of user, then of team. */
+export async function listGrantsOn(db: Queryable, repositoryId: number): Promise<readonly Grant[]> {
+  const rows = await grantsWithNames(db)
+    .where("g.repository_id", "=", repositoryId)
+    .where("g.elevation_id", "is", null)
+    .orderBy("u.username")
+    .orderBy("t.name")
+    .execute();
+  return rows.map(toGrant);
+}
+
+/** The grants of a namespace on paths, in the order in which they were made. */
+export async function listPatternGrants(db: Queryable, namespaceId: number): Promise<readonly Grant[]> {
+  const rows = await grantsWithNames(db)
+    .where("g.namespace_id", "=", namespaceId)
+    .where("g.pattern", "is not", null)
+    .where("g.elevation_id", "is", null)
+    .orderBy("g.id")
+    .execute();
+  return rows.map(toGrant);
+}
+
+/** Grants a role, in place of the one that the subject had there. */
 export async function upsertGrant(
   tx: Tx,
   grant: {
-    readonly userId: number;
-    readonly repositoryId: number;
+    readonly subject: GrantSubject;
+    readonly place: GrantPlace;
+    /** Whose grant it is; undefined = of the whole registry. */
+    readonly namespaceId: number | undefined;
     readonly role: Role;
+    readonly expiresAtMs: number | undefined;
     readonly nowMs: number;
+    readonly createdBy: string;
   },
 ): Promise<void> {
+  await deleteGrant(tx, grant.subject, grant.place);
+  const { subject, place } = grant;
+  const pattern = "pattern" in place ? place.pattern : null;
   await tx
     .insertInto("grants")
     .values({
-      user_id: grant.userId,
-      repository_id: grant.repositoryId,
+      namespace_id: grant.namespaceId ?? null,
+      repository_id: "repositoryId" in place ? place.repositoryId : null,
+      pattern,
+      prefix: pattern === null ? null : literalPrefixOf(pattern),
+      user_id: "userId" in subject ? subject.userId : null,
+      team_id: "teamId" in subject ? subject.teamId : null,
       role: grant.role,
+      expires_at_ms: grant.expiresAtMs ?? null,
       created_at_ms: grant.nowMs,
+      created_by: grant.createdBy,
     })
-    .onConflict((conflict) =>
-      conflict.columns(["user_id", "repository_id"]).doUpdateSet({ role: grant.role }),
-    )
     .execute();
 }
 
 /** False when there was none. */
-export async function deleteGrant(tx: Tx, userId: number, repositoryId: number): Promise<boolean> {
-  const result = await tx
-    .deleteFrom("grants")
-    .where("user_id", "=", userId)
-    .where("repository_id", "=", repositoryId)
-    .executeTakeFirst();
-  return result.numDeletedRows > 0n;
+export async function deleteGrant(tx: Tx, subject: GrantSubject, place: GrantPlace): Promise<boolean> {
+  let query = tx.deleteFrom("grants").where("elevation_id", "is", null);
+  query =
+    "userId" in subject
+      ? query.where("user_id", "=", subject.userId)
+      : query.where("team_id", "=", subject.teamId);
+  query =
+    "repositoryId" in place
+      ? query.where("repository_id", "=", place.repositoryId)
+      : query.where("pattern", "=", place.pattern);
+  return (await query.executeTakeFirst()).numDeletedRows > 0n;
 }
 
-function toRole(text: string | undefined): Role | undefined {
-  return roles.find((role) => role === text);
+function toGrant(row: {
+  readonly id: number;
+  readonly username: string | null;
+  readonly team: string | null;
+  readonly repository: string | null;
+  readonly pattern: string | null;
+  readonly role: string;
+  readonly expires_at_ms: number | null;
+  readonly created_at_ms: number;
+  readonly created_by: string | null;
+}): Grant {
+  return {
+    id: row.id,
+    username: row.username ?? undefined,
+    team: row.team ?? undefined,
+    place: row.pattern ?? row.repository ?? "",
+    isPattern: row.pattern !== null,
+    role: toRole(row.role),
+    expiresAtMs: row.expires_at_ms ?? undefined,
+    createdAtMs: row.created_at_ms,
+    createdBy: row.created_by ?? undefined,
+  };
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Access } from "../access/access.ts";
 import { createAccess } from "../access/create-access.ts";
 import { createVersionedCache } from "../access/versioned-cache.ts";
@@ -11,6 +12,7 @@ import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 import type { FirstAdministrator } from "./announce.ts";
+import { openSecretBox } from "./secret-key.ts";
 
 /** What every command works with, the server included: the stores, and who is who. */
 export interface Stores {
@@ -40,15 +42,18 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     ...opened,
     foreignChangeStamp: oncePerTurn(() => opened.foreignChangeStamp()),
   };
+  const file = join(config.dataDir, "secret.key");
+  const secretBox = await openSecretBox({ secretKey: config.secretKey, file }, database, log);
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
-  const access = createAccess({ database, cache, anonymousAccess, defaultNamespace });
+  const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace });
   const identity = createIdentity({
     database,
     access,
     cache,
     clock,
     log,
+    secretBox,
     defaultNamespace,
     tokens: {
       service: config.tokenService,

@@ -74,6 +74,15 @@ export const settings = {
     isSecret: true,
     description: "Where blobs are kept: `file:PATH`, or `memory:` for tests.",
   }),
+  secretKey: textSetting({
+    key: "secretKey",
+    variable: "ENTREPOT_SECRET_KEY",
+    defaultValue: undefined,
+    defaultText: "`secret.key` in the data folder, made when missing",
+    isSecret: true,
+    description:
+      "Key that seals secrets in the database and hashes tokens: at least 32 random bytes in base64 or hexadecimal. The same for every process that shares a database. Several, separated by commas: the first is used, the others still open what was sealed with them.",
+  }),
   adminUsername: textSetting({
     key: "admin.username",
     variable: "ENTREPOT_ADMIN_USERNAME",
@@ -106,7 +115,7 @@ export const settings = {
   defaultVisibility: choiceSetting({
     key: "repositories.defaultVisibility",
     variable: "ENTREPOT_DEFAULT_VISIBILITY",
-    choices: ["private", "public"],
+    choices: ["private", "internal", "public"],
     defaultValue: "private",
     description: "Visibility of repositories that a push creates in a new namespace.",
   }),

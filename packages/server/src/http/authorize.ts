@@ -1,7 +1,9 @@
 import { formatBearerChallenge } from "@entrepot/oci/challenge";
+import { quoted } from "@entrepot/oci/oci-error";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
-import type { Access, RepositoryAction } from "../access/access.ts";
+import type { Access } from "../access/access.ts";
+import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import { assertNever } from "../lib/assert-never.ts";
@@ -25,8 +27,33 @@ export async function authorize(
     case "identified":
       return;
     case "signed-in":
+      if (actor.kind === "user") return;
+      throw signIn();
+    case "person":
       if (actor.kind === "anonymous") throw signIn();
-      return;
+      if (actor.kind === "user" && actor.account === "person" && !isLimited(actor)) return;
+      throw new AppError("DENIED", "only a person with an unlimited credential may do this");
+    case "issuer":
+      if (actor.kind === "anonymous") throw signIn();
+      if (actor.kind === "user" && actor.account === "issuer" && !isLimited(actor)) return;
+      throw new AppError("DENIED", "only an issuer may do this");
+    case "auditor":
+      if (actor.kind === "anonymous") throw signIn();
+      if (access.isAuditor(actor)) return;
+      throw new AppError(
+        "DENIED",
+        "only an administrator or auditor with an unlimited credential may do this",
+      );
+    case "namespace": {
+      const namespace = target.params["namespace"] ?? "";
+      const decision = await access.decideOnNamespace(actor, can.action, namespace);
+      if (decision === "allowed") return;
+      if (decision === "unauthenticated") throw signIn();
+      throw new AppError(
+        "DENIED",
+        `you may not ${namespaceVerbs[can.action]} ${quoted(namespace)}, or it does not exist`,
+      );
+    }
     case "administrator":
       if (actor.kind === "anonymous") throw signIn();
       if (access.isAdministrator(actor)) return;
@@ -47,6 +74,16 @@ export async function authorize(
     default:
       assertNever(can);
   }
+}
+
+const namespaceVerbs: Readonly<Record<NamespaceAction, string>> = {
+  view: "look into",
+  create: "create repositories in",
+  admin: "administer",
+};
+
+function isLimited(actor: Actor): boolean {
+  return actor.limits !== undefined || actor.credentialScopes !== undefined;
 }
 
 const verbs: Readonly<Record<RepositoryAction, string>> = {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Scope } from "@entrepot/oci/scope";
 import type { TSchema } from "typebox";
-import type { RepositoryAction } from "../access/access.ts";
+import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import type { Actor } from "../access/actor.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobReader } from "../storage/blob-store/blob-store.ts";
@@ -39,24 +39,40 @@ export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 /**
  * - `public`: anyone, no look at credentials;
  * - `identified`: whoever they are, wrong credentials are refused; the handler decides what they see;
- * - `signed-in`: any user;
+ * - `signed-in`: any account of ours, with any credential;
+ * - `person`: a person, with a credential that is not limited: what belongs to oneself;
+ * - `issuer`: an issuer, who can do nothing else;
+ * - `auditor`: administrators and auditors with an unlimited credential; for what changes nothing;
  * - `administrator`: administrators with an unlimited credential;
+ * - a namespace action: decided for the `{namespace}` of the path;
  * - a repository action: decided for the `{name}` of the path.
  */
 export type Permission =
   | { readonly who: "public" }
   | { readonly who: "identified" }
   | { readonly who: "signed-in" }
+  | { readonly who: "person" }
+  | { readonly who: "issuer" }
+  | { readonly who: "auditor" }
   | { readonly who: "administrator" }
+  | { readonly who: "namespace"; readonly action: NamespaceAction }
   | { readonly who: "repository"; readonly action: RepositoryAction };
 
 /** What belongs to one request, passed first to everything it causes. */
 export interface Call {
   readonly requestId: string;
   readonly actor: Actor;
+  /** Where the request came from and by what program, as far as can be told; undefined for what the registry does by itself. */
+  readonly client: Client | undefined;
   readonly log: Log;
   /** Fires when the client has gone away or the server gives up on the request. */
   readonly signal: AbortSignal;
+}
+
+export interface Client {
+  /** "unknown" when it cannot be told. */
+  readonly address: string;
+  readonly userAgent: string | undefined;
 }
 
 export interface Request {

@@ -18,9 +18,11 @@ import {
 const limit = { timeout: 20_000 };
 const alice: UserActor = {
   kind: "user",
+  account: "person",
   userId: 1,
   username: "alice",
   isAdmin: false,
+  isAuditor: false,
   credential: "password",
   accessTokenId: undefined,
   limits: undefined,

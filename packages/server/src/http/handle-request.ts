@@ -126,7 +126,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     const body = await checkedBody(deps, incoming, endpoint);
     const { headers } = request;
     const { origin, remoteAddress } = progress;
-    return await endpoint.handle(callOf(deps, progress, incoming.signal), {
+    return await endpoint.handle(callOf(deps, progress, incoming), {
       ...target,
       headers,
       body,
@@ -141,12 +141,13 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
 }
 
 /** Most requests log nothing but their line at the end: a log of their own is made when it is asked for. */
-function callOf(deps: HandlerDeps, progress: Progress, signal: AbortSignal): Call {
-  const { requestId, actor } = progress;
+function callOf(deps: HandlerDeps, progress: Progress, { request, signal }: Incoming): Call {
+  const { requestId, actor, remoteAddress } = progress;
   let log: Call["log"] | undefined;
   return {
     requestId,
     actor,
+    client: { address: remoteAddress, userAgent: request.headers["user-agent"]?.slice(0, 200) },
     signal,
     get log() {
       log ??= deps.log.child({ requestId });

@@ -1,12 +1,35 @@
 import { type Static, Type } from "typebox";
-import { roles } from "../access/grant-store.ts";
+import { repositoryActions } from "../access/actions.ts";
+import { roles } from "../access/roles.ts";
 
 const closed = { additionalProperties: false };
 const password = Type.String({ minLength: 1, maxLength: 1_024 });
 
+const credentialScopes = Type.Array(
+  Type.Object(
+    {
+      repositories: Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: "acme/app, acme/app-*, or acme/app/** for everything below acme/app",
+      }),
+      tags: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 128, description: "1.*; absent = every tag" }),
+      ),
+      actions: Type.Array(Type.Union(repositoryActions.map((action) => Type.Literal(action))), {
+        minItems: 1,
+        maxItems: repositoryActions.length,
+      }),
+    },
+    closed,
+  ),
+  { minItems: 1, maxItems: 100 },
+);
+
 export const userReply = Type.Object({
   username: Type.String(),
   isAdmin: Type.Boolean(),
+  isAuditor: Type.Boolean(),
   isDisabled: Type.Boolean(),
   createdAtMs: Type.Integer(),
 });
@@ -26,6 +49,7 @@ export const userPatch = Type.Object(
   {
     password: Type.Optional(password),
     isAdmin: Type.Optional(Type.Boolean()),
+    isAuditor: Type.Optional(Type.Boolean()),
     isDisabled: Type.Optional(Type.Boolean()),
   },
   closed,
@@ -39,7 +63,7 @@ export const meReply = Type.Object({
 export const accessTokenReply = Type.Object({
   id: Type.Integer(),
   name: Type.String(),
-  scopes: Type.Union([Type.String(), Type.Null()], {
+  scopes: Type.Union([credentialScopes, Type.Null()], {
     description: "what limits it; null = all that its user may",
   }),
   createdAtMs: Type.Integer(),
@@ -55,13 +79,7 @@ export const newAccessToken = Type.Object(
       pattern: "^[^\\u0000-\\u001f\\u007f]+$",
       description: "any text without control characters",
     }),
-    scopes: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 4_096,
-        description: "repository:acme/app:pull,push … (whole names, no patterns)",
-      }),
-    ),
+    scopes: Type.Optional(credentialScopes),
     expiresAtMs: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   closed,

@@ -47,9 +47,11 @@ const manifest = Buffer.from(
 const manifestDigest = digestOf(manifest);
 const actor: UserActor = {
   kind: "user",
+  account: "person",
   userId: 1,
   username: "admin",
   isAdmin: true,
+  isAuditor: false,
   credential: "password",
   accessTokenId: undefined,
   limits: undefined,
@@ -73,6 +75,7 @@ function processOver(world: World): RegistryDeps {
     access: createAccess({
       database: world.database,
       cache,
+      clock: world.clock,
       anonymousAccess: "none",
       defaultNamespace: "library",
     }),
@@ -92,7 +95,13 @@ function processOver(world: World): RegistryDeps {
 }
 
 function newCall(): Call {
-  return { requestId: randomUUID(), actor, log: silentLog, signal: new AbortController().signal };
+  return {
+    requestId: randomUUID(),
+    actor,
+    client: undefined,
+    log: silentLog,
+    signal: new AbortController().signal,
+  };
 }
 
 /** Pushes in three ways, mounts, puts and deletes a manifest, collects: every kind of write that there is. Tells each step once it is acknowledged. */

@@ -1,4 +1,5 @@
 import type { Access } from "../access/access.ts";
+import type { Visibility } from "../access/actions.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
@@ -25,7 +26,7 @@ export interface RegistryDeps {
   readonly blobCache: BlobCache;
   readonly sessions: UploadSessions;
   readonly defaultNamespace: string;
-  readonly defaultVisibility: "private" | "public";
+  readonly defaultVisibility: Visibility;
   readonly sparse: SparsePolicy;
   /** Anybody may do anything without signing in (`anonymousAccess: full`). */
   readonly isOpen: boolean;

@@ -1,4 +1,5 @@
 import type { Access } from "../access/access.ts";
+import type { Visibility } from "../access/actions.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -27,7 +28,7 @@ export interface RegistryOptions {
   readonly newUploadId: () => UploadId;
   readonly instanceId: string;
   readonly defaultNamespace: string;
-  readonly defaultVisibility: "private" | "public";
+  readonly defaultVisibility: Visibility;
   readonly sparse: SparsePolicy;
   readonly isOpen: boolean;
   readonly gcGraceMs: number;

@@ -1,5 +1,5 @@
-import { formatScopes } from "@entrepot/oci/scope";
 import type { UserActor } from "../../access/actor.ts";
+import { toScopeJson } from "../../access/credential-scope.ts";
 import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -13,7 +13,7 @@ import {
 
 const schemas = () => import("../user-schema.ts");
 
-const signedIn = { who: "signed-in" } as const;
+const person = { who: "person" } as const;
 
 /** Everybody's own personal access tokens. */
 export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
@@ -22,7 +22,7 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       id: "access-tokens.list",
       method: "GET",
       path: "/api/v1/me/access-tokens",
-      can: signedIn,
+      can: person,
       summary: "One's own access tokens, without their secrets.",
       reply: async () => (await schemas()).accessTokenList,
       handle: async (call) => {
@@ -34,7 +34,7 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       id: "access-tokens.create",
       method: "POST",
       path: "/api/v1/me/access-tokens",
-      can: signedIn,
+      can: person,
       summary: "Make an access token; the secret is in this reply and never again.",
       body: async () => (await schemas()).newAccessToken,
       reply: async () => (await schemas()).createdAccessToken,
@@ -49,7 +49,7 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       id: "access-tokens.revoke",
       method: "DELETE",
       path: "/api/v1/me/access-tokens/{id}",
-      can: signedIn,
+      can: person,
       summary: "Revoke an access token and all that was got with it.",
       handle: async (call, request) => {
         const id = request.params["id"] ?? "";
@@ -70,7 +70,7 @@ function shape(token: AccessToken) {
   return {
     id: token.id,
     name: token.name,
-    scopes: token.scopes === undefined ? null : formatScopes(token.scopes),
+    scopes: token.scopes?.map(toScopeJson) ?? null,
     createdAtMs: token.createdAtMs,
     expiresAtMs: token.expiresAtMs ?? null,
     lastUsedAtMs: token.lastUsedAtMs ?? null,

@@ -1,4 +1,9 @@
-import { parseScopes, type Scope } from "@entrepot/oci/scope";
+import {
+  type CredentialScope,
+  type CredentialScopeJson,
+  toCredentialScope,
+  toScopeJson,
+} from "../../access/credential-scope.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 
 export interface AccessToken {
@@ -6,7 +11,7 @@ export interface AccessToken {
   readonly userId: number;
   readonly name: string;
   /** Undefined = all that its user may. */
-  readonly scopes: readonly Scope[] | undefined;
+  readonly scopes: readonly CredentialScope[] | undefined;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | undefined;
   readonly lastUsedAtMs: number | undefined;
@@ -29,7 +34,7 @@ export async function insertAccessToken(
     readonly userId: number;
     readonly name: string;
     readonly secretHash: string;
-    readonly scopes: string | undefined;
+    readonly scopes: readonly CredentialScope[] | undefined;
     readonly nowMs: number;
     readonly expiresAtMs: number | undefined;
   },
@@ -40,7 +45,7 @@ export async function insertAccessToken(
       user_id: token.userId,
       name: token.name,
       secret_hash: token.secretHash,
-      scopes: token.scopes ?? null,
+      scopes: token.scopes === undefined ? null : JSON.stringify(token.scopes.map(toScopeJson)),
       created_at_ms: token.nowMs,
       expires_at_ms: token.expiresAtMs ?? null,
       last_used_at_ms: null,
@@ -105,7 +110,11 @@ function toToken(row: {
     id: row.id,
     userId: row.user_id,
     name: row.name,
-    scopes: row.scopes === null ? undefined : parseScopes(row.scopes),
+    // as: `insertAccessToken` wrote it
+    scopes:
+      row.scopes === null
+        ? undefined
+        : (JSON.parse(row.scopes) as readonly CredentialScopeJson[]).map(toCredentialScope),
     createdAtMs: row.created_at_ms,
     expiresAtMs: row.expires_at_ms ?? undefined,
     lastUsedAtMs: row.last_used_at_ms ?? undefined,

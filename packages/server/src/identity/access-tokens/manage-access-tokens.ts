@@ -1,8 +1,6 @@
-import { parseRepositoryName } from "@entrepot/oci/repository-name";
-import { formatScopes, parseScopes, type Scope } from "@entrepot/oci/scope";
-import { repositoryActions } from "../../access/access.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import type { UserActor } from "../../access/actor.ts";
+import { type CredentialScopeJson, toCredentialScope } from "../../access/credential-scope.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import {
@@ -17,14 +15,17 @@ import { hashSecret, newAccessTokenSecret } from "./secret.ts";
 export type { AccessToken };
 
 /**
- * Makes a personal access token; its secret is told here and never again. `scopes` as in the token protocol (`repository:acme/app:pull,push`), limits
- * what can be had with it; names are whole names, without patterns. `ALREADY_EXISTS` for a name that the user has in use; `REQUEST_INVALID`
- * and `NAME_INVALID` for scopes that could never allow anything; `DENIED` when the maker is limited, or is a token that would be outlived.
+ * Makes a personal access token; its secret is told here and never again. `scopes` limit what can be had with it. `ALREADY_EXISTS` for a name that
+ * the user has in use; `NAME_INVALID` for a pattern that is none; `DENIED` when the maker is limited, or is a token that would be outlived.
  */
 export async function createAccessToken(
   deps: IdentityDeps,
   maker: UserActor,
-  token: { readonly name: string; readonly scopes?: string; readonly expiresAtMs?: number },
+  token: {
+    readonly name: string;
+    readonly scopes?: readonly CredentialScopeJson[];
+    readonly expiresAtMs?: number;
+  },
 ): Promise<{ readonly token: AccessToken; readonly secret: string }> {
   const { userId } = maker;
   const nowMs = deps.clock.nowMs();
@@ -32,7 +33,7 @@ export async function createAccessToken(
     throw new AppError("REQUEST_INVALID", "the token would have expired already");
   }
   await checkMaker(deps, maker, token.expiresAtMs);
-  const scopes = token.scopes === undefined ? undefined : formatScopes(checkedScopes(token.scopes));
+  const scopes = token.scopes?.map(toCredentialScope);
   const secret = newAccessTokenSecret();
   const created = await deps.database.transaction(async (tx) => {
     const row = await insertAccessToken(tx, {
@@ -97,22 +98,4 @@ async function checkMaker(
   )
     return;
   throw new AppError("DENIED", "a token cannot make one that outlives it; use your password");
-}
-
-/** What could never match anything is a mistake that would only be found out later. */
-function checkedScopes(text: string): readonly Scope[] {
-  const scopes = parseScopes(text);
-  if (scopes.length === 0)
-    throw new AppError("REQUEST_INVALID", "name at least one scope, or leave scopes out");
-  for (const { type, name, actions } of scopes) {
-    const known: readonly string[] = type === "repository" ? [...repositoryActions, "*"] : ["*"];
-    if (type === "repository") parseRepositoryName(name);
-    else if (type !== "registry" || name !== "catalog") {
-      throw new AppError("REQUEST_INVALID", "a scope is repository:NAME:ACTIONS or registry:catalog:*");
-    }
-    if (actions.length === 0 || !actions.every((action) => known.includes(action))) {
-      throw new AppError("REQUEST_INVALID", `the actions of a ${type} scope are ${known.join(", ")}`);
-    }
-  }
-  return scopes;
 }

@@ -1,4 +1,5 @@
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import { actorName } from "../../access/actor.ts";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { GrantBody } from "../user-schema.ts";
@@ -22,7 +23,11 @@ export function grantEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: async () => (await schemas()).grantList,
       handle: async (_call, request) => {
         const grants = await listRepositoryGrants(deps, parseRepositoryName(request.params["name"] ?? ""));
-        const value = { grants: grants.map(({ username, role }) => ({ username, role })) };
+        const value = {
+          grants: grants.flatMap(({ username, role }) =>
+            username === undefined ? [] : [{ username, role }],
+          ),
+        };
         return { status: 200, body: { kind: "json", value } };
       },
     }),
@@ -34,11 +39,11 @@ export function grantEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "Grant a user a role on a repository: read, write or admin.",
       body: async () => (await schemas()).grantBody,
       reply: async () => (await schemas()).grantReply,
-      handle: async (_call, request) => {
+      handle: async (call, request) => {
         const { role } = request.body as GrantBody; // as: checked against `body` before
         const username = request.params["username"] ?? "";
         const repository = parseRepositoryName(request.params["name"] ?? "");
-        await setGrant(deps, { repository, username, role });
+        await setGrant(deps, { repository, username, role, actor: actorName(call.actor) });
         return { status: 200, body: { kind: "json", value: { username, role } } };
       },
     }),

@@ -5,10 +5,10 @@ import {
   findRepositoryId,
   type Grant,
   holdRepository,
-  listGrants,
-  type Role,
+  listGrantsOn,
   upsertGrant,
 } from "../../access/grant-store.ts";
+import type { Role } from "../../access/roles.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -23,7 +23,7 @@ export async function listRepositoryGrants(
 ): Promise<readonly Grant[]> {
   const id = await findRepositoryId(deps.database.read, repository);
   if (id === undefined) throw noSuchRepository(repository);
-  return listGrants(deps.database.read, id);
+  return listGrantsOn(deps.database.read, id);
 }
 
 /**
@@ -32,12 +32,25 @@ export async function listRepositoryGrants(
  */
 export async function setGrant(
   deps: IdentityDeps,
-  grant: { readonly repository: RepositoryName; readonly username: string; readonly role: Role },
+  grant: {
+    readonly repository: RepositoryName;
+    readonly username: string;
+    readonly role: Role;
+    readonly actor: string;
+  },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
-    const { repositoryId, userId } = await holdBoth(tx, grant);
-    await upsertGrant(tx, { userId, repositoryId, role: grant.role, nowMs });
+    const { repository, userId } = await holdBoth(tx, grant);
+    await upsertGrant(tx, {
+      subject: { userId },
+      place: { repositoryId: repository.id },
+      namespaceId: repository.namespaceId,
+      role: grant.role,
+      expiresAtMs: undefined,
+      nowMs,
+      createdBy: grant.actor,
+    });
     await bumpAccessVersion(tx);
   });
   deps.access.changed();
@@ -49,8 +62,8 @@ export async function removeGrant(
   grant: { readonly repository: RepositoryName; readonly username: string },
 ): Promise<void> {
   const removed = await deps.database.transaction(async (tx) => {
-    const { repositoryId, userId } = await holdBoth(tx, grant);
-    const found = await deleteGrant(tx, userId, repositoryId);
+    const { repository, userId } = await holdBoth(tx, grant);
+    const found = await deleteGrant(tx, { userId }, { repositoryId: repository.id });
     if (found) await bumpAccessVersion(tx);
     return found;
   });
@@ -62,12 +75,15 @@ export async function removeGrant(
 async function holdBoth(
   tx: Tx,
   grant: { readonly repository: RepositoryName; readonly username: string },
-): Promise<{ readonly repositoryId: number; readonly userId: number }> {
-  const repositoryId = await holdRepository(tx, grant.repository);
-  if (repositoryId === undefined) throw noSuchRepository(grant.repository);
+): Promise<{
+  readonly repository: { readonly id: number; readonly namespaceId: number };
+  readonly userId: number;
+}> {
+  const repository = await holdRepository(tx, grant.repository);
+  if (repository === undefined) throw noSuchRepository(grant.repository);
   const userId = isUsername(grant.username) ? await holdUser(tx, grant.username) : undefined;
   if (userId === undefined) throw noSuchUser(grant.username);
-  return { repositoryId, userId };
+  return { repository, userId };
 }
 
 function noSuchRepository(repository: RepositoryName): AppError {

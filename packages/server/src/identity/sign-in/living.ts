@@ -10,6 +10,11 @@ export interface Living {
   readonly passwordEpoch: string | undefined;
 }
 
+/** Whether the account may be used at all. */
+export function isActive(user: User, nowMs: number): boolean {
+  return !user.isDisabled && (user.expiresAtMs === undefined || user.expiresAtMs > nowMs);
+}
+
 /** The actor of a user who has shown a credential. */
 export function actorOf(
   { user, accessToken, passwordEpoch }: Living,
@@ -17,9 +22,11 @@ export function actorOf(
 ): UserActor {
   return {
     kind: "user",
+    account: user.kind,
     userId: user.id,
     username: user.username,
     isAdmin: user.isAdmin,
+    isAuditor: user.isAuditor,
     credential,
     accessTokenId: accessToken?.id,
     passwordEpoch,

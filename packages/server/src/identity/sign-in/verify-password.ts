@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserByName } from "../users/user-store.ts";
-import type { Living } from "./living.ts";
+import { isActive, type Living } from "./living.ts";
 
 const knownForMs = 60_000;
 
@@ -42,7 +42,7 @@ export function createPasswordVerifier(
       found: await findUserByName(deps.database.read, username),
     }));
     const isRight = await matches(found?.passwordHash, password);
-    if (!isRight || found === undefined || found.isDisabled) return undefined;
+    if (!isRight || found === undefined || !isActive(found, deps.clock.nowMs())) return undefined;
     const { passwordHash, ...user } = found;
     return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };
   };

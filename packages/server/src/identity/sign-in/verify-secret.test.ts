@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createAccess } from "../../access/create-access.ts";
 import { createVersionedCache } from "../../access/versioned-cache.ts";
 import { silentLog } from "../../lib/log.ts";
+import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import {
@@ -41,6 +42,7 @@ function setUp(database: Database) {
   const access = createAccess({
     database,
     cache,
+    clock,
     anonymousAccess: "none",
     defaultNamespace: "library",
   });
@@ -52,6 +54,7 @@ function setUp(database: Database) {
     clock,
     log: silentLog,
     passwords,
+    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
   };
@@ -114,9 +117,12 @@ eachDatabase((open) => {
     const { deps, secrets, signIn, clock } = await withAda(open(t));
     const ada = await signIn();
     const expiring = await createAccessToken(deps, ada, { name: "a", expiresAtMs: clock.nowMs() + 1_000 });
-    const lasting = await createAccessToken(deps, ada, { name: "b", scopes: "repository:ada/x:pull" });
+    const lasting = await createAccessToken(deps, ada, {
+      name: "b",
+      scopes: [{ repositories: "ada/x", actions: ["pull"] }],
+    });
     const actor = await secrets.verify("ada", lasting.secret, here);
-    assert.deepEqual(actor.credentialScopes, [{ type: "repository", name: "ada/x", actions: ["pull"] }]);
+    assert.deepEqual(actor.credentialScopes, [{ repositories: "ada/x", tags: undefined, actions: ["pull"] }]);
     assert.equal(actor.accessTokenId, lasting.token.id);
     clock.move(999);
     await secrets.verifyAccessToken(expiring.secret);

@@ -10,7 +10,7 @@ import type { IdentityDeps } from "../identity-deps.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById } from "../users/user-store.ts";
 import { isUsername } from "../users/username.ts";
-import { actorOf, type Living } from "./living.ts";
+import { actorOf, isActive, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
 import { createPasswordVerifier } from "./verify-password.ts";
@@ -43,7 +43,8 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
     const { living } = await deps.cache.get(`living ${userId} ${accessTokenId ?? ""}`, async () => ({
       living: await loadLiving(deps, userId, accessTokenId),
     }));
-    return living?.accessToken !== undefined && isExpired(living.accessToken) ? undefined : living;
+    if (living === undefined || !isActive(living.user, deps.clock.nowMs())) return undefined;
+    return living.accessToken !== undefined && isExpired(living.accessToken) ? undefined : living;
   };
 
   async function findByAccessToken(secret: string): Promise<Living | undefined> {
@@ -94,7 +95,7 @@ async function loadLiving(
   accessTokenId: number | undefined,
 ): Promise<Living | undefined> {
   const found = await findUserById(database.read, userId);
-  if (found === undefined || found.isDisabled) return undefined;
+  if (found === undefined) return undefined;
   const { passwordHash, ...user } = found;
   if (accessTokenId === undefined) {
     return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };

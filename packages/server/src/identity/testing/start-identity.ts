@@ -2,11 +2,15 @@ import type { TestContext } from "node:test";
 import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
 import type { Access } from "../../access/access.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import type { Actor } from "../../access/actor.ts";
 import { createAccess } from "../../access/create-access.ts";
+import { readableCandidates } from "../../access/readable-store.ts";
+import { toVisibility } from "../../access/rights-store.ts";
 import { createVersionedCache, type VersionedCache } from "../../access/versioned-cache.ts";
 import { endpoint } from "../../http/endpoint.ts";
 import { type LogLine, startTestServer } from "../../http/testing/test-server.ts";
 import type { Log, LogFields } from "../../lib/log.ts";
+import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { createIdentity, type Identity } from "../identity.ts";
 import { createMovableClock, type MovableClock } from "./movable-clock.ts";
@@ -46,6 +50,7 @@ export async function startIdentity(
   const access = createAccess({
     database,
     cache,
+    clock,
     anonymousAccess: options.anonymousAccess ?? "none",
     defaultNamespace: "library",
   });
@@ -57,6 +62,7 @@ export async function startIdentity(
     cache,
     clock,
     log,
+    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
     defaultNamespace: "library",
     tokens: {
       service,
@@ -64,7 +70,7 @@ export async function startIdentity(
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
   });
-  const server = await startTestServer(t, [...identity.endpoints, ...probes(access)], {
+  const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
     access,
     authenticate: (headers, address) => identity.authenticate(headers, address),
     tokenService: service,
@@ -89,7 +95,7 @@ export async function startIdentity(
 }
 
 /** What a repository's endpoints decide, without a registry: 204 when the caller may. */
-function probes(access: Access) {
+function probes(access: Access, database: Database) {
   return [
     ...(["pull", "push", "delete", "admin"] as const).map((action) =>
       endpoint({
@@ -110,10 +116,29 @@ function probes(access: Access) {
       extraScopes: () => [{ type: "registry", name: "catalog", actions: ["*"] }],
       handle: async ({ actor }) => ({
         status: 200,
-        body: { kind: "json", value: await access.readableRepositories(actor) },
+        body: { kind: "json", value: await listReadable(access, database, actor) },
       }),
     }),
   ];
+}
+
+/** The names of all repositories that the actor may list. */
+async function listReadable(access: Access, database: Database, actor: Actor): Promise<readonly string[]> {
+  const readable = await access.readableRepositories(actor);
+  const rows = await database.read
+    .selectFrom("repositories as r")
+    .select(["r.id", "r.name", "r.namespace_id", "r.visibility"])
+    .where(readableCandidates(readable))
+    .orderBy("r.name")
+    .execute();
+  const listed = rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    namespaceId: row.namespace_id,
+    visibility: toVisibility(row.visibility),
+  }));
+  const answers = readable.kind === "all" ? listed.map(() => true) : await readable.admits(listed);
+  return listed.filter((_, index) => answers[index] === true).map(({ name }) => name);
 }
 
 export function basic(username: string, secret: string): string {

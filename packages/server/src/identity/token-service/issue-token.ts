@@ -1,7 +1,7 @@
 import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import { intersectActions, type Scope } from "@entrepot/oci/scope";
 import { type JWTPayload, SignJWT } from "jose";
-import { type RepositoryAction, repositoryActions } from "../../access/access.ts";
+import { type RepositoryAction, repositoryActions } from "../../access/actions.ts";
 import { type Actor, actorName } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret, newUuid } from "../../lib/ids.ts";
@@ -63,6 +63,7 @@ export async function issueToken(
 
 function identityClaims(actor: Actor): JWTPayload {
   if (actor.kind === "anonymous") return {};
+  if (actor.kind === "external") return { ext: [actor.authority, actor.principal] };
   const { userId, accessTokenId, passwordEpoch } = actor;
   return {
     uid: userId,
@@ -91,7 +92,8 @@ export async function issueRefreshToken(
   actor: Actor,
   clientId: string,
 ): Promise<string | undefined> {
-  if (actor.kind === "anonymous") return undefined;
+  // Whoever is vouched for from outside signs in there.
+  if (actor.kind !== "user") return undefined;
   const secret = `${refreshTokenPrefix}${newSecret()}`;
   await deps.database.transaction((tx) =>
     insertRefreshToken(tx, {

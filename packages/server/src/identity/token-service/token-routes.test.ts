@@ -203,7 +203,7 @@ eachDatabase((open) => {
     const instance = await withUsers(await startIdentity(t, await open(t)));
     const made = await sendJson(instance, "POST", "/api/v1/me/access-tokens", ada, {
       name: "ci",
-      scopes: "repository:ada/x:pull",
+      scopes: [{ repositories: "ada/x", actions: ["pull"] }],
     });
     const secret = textField(await json(made, 201), "secret");
     const wanted = "repository:ada/x:pull,push repository:ada/y:pull";

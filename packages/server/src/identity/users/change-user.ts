@@ -16,6 +16,7 @@ import {
 export interface UserChange {
   readonly password?: string;
   readonly isAdmin?: boolean;
+  readonly isAuditor?: boolean;
   readonly isDisabled?: boolean;
 }
 

@@ -32,6 +32,7 @@ eachDatabase((open) => {
     assert.deepEqual(await reply.json(), {
       username: "bob",
       isAdmin: false,
+      isAuditor: false,
       isDisabled: false,
       createdAtMs: instance.clock.nowMs(),
     });

@@ -24,7 +24,17 @@ export async function createUser(
     return userId;
   });
   deps.access.changed();
-  return { id, username: user.username, isAdmin: user.isAdmin, isDisabled: false, createdAtMs: nowMs };
+  return {
+    id,
+    username: user.username,
+    kind: "person",
+    isAdmin: user.isAdmin,
+    isAuditor: false,
+    isDisabled: false,
+    email: undefined,
+    createdAtMs: nowMs,
+    expiresAtMs: undefined,
+  };
 }
 
 function checkUsername(username: string, defaultNamespace: string): void {

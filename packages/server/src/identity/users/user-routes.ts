@@ -106,6 +106,7 @@ function shape(user: User) {
   return {
     username: user.username,
     isAdmin: user.isAdmin,
+    isAuditor: user.isAuditor,
     isDisabled: user.isDisabled,
     createdAtMs: user.createdAtMs,
   };

@@ -1,19 +1,35 @@
+import { type AccountKind, accountKinds } from "../../access/actor.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface User {
   readonly id: number;
   readonly username: string;
+  readonly kind: AccountKind;
   readonly isAdmin: boolean;
+  readonly isAuditor: boolean;
   readonly isDisabled: boolean;
+  readonly email: string | undefined;
   readonly createdAtMs: number;
+  /** Cannot sign in from then on. */
+  readonly expiresAtMs: number | undefined;
 }
 
 export interface UserWithHash extends User {
   readonly passwordHash: string | undefined;
 }
 
-const columns = ["id", "username", "is_admin", "is_disabled", "created_at_ms"] as const;
+const columns = [
+  "id",
+  "username",
+  "kind",
+  "is_admin",
+  "is_auditor",
+  "is_disabled",
+  "email",
+  "created_at_ms",
+  "expires_at_ms",
+] as const;
 const allColumns = [...columns, "password_hash"] as const;
 
 export async function findUserByName(db: Queryable, username: string): Promise<UserWithHash | undefined> {
@@ -102,11 +118,17 @@ export async function insertUserNamespace(
 export async function updateUser(
   tx: Tx,
   id: number,
-  change: { readonly passwordHash?: string; readonly isAdmin?: boolean; readonly isDisabled?: boolean },
+  change: {
+    readonly passwordHash?: string;
+    readonly isAdmin?: boolean;
+    readonly isAuditor?: boolean;
+    readonly isDisabled?: boolean;
+  },
 ): Promise<void> {
   const values = {
     ...(change.passwordHash === undefined ? {} : { password_hash: change.passwordHash }),
     ...(change.isAdmin === undefined ? {} : { is_admin: change.isAdmin ? 1 : 0 }),
+    ...(change.isAuditor === undefined ? {} : { is_auditor: change.isAuditor ? 1 : 0 }),
     ...(change.isDisabled === undefined ? {} : { is_disabled: change.isDisabled ? 1 : 0 }),
   };
   if (Object.keys(values).length === 0) return;
@@ -151,15 +173,23 @@ function withHash(
 function toUser(row: {
   readonly id: number;
   readonly username: string;
+  readonly kind: string;
   readonly is_admin: number;
+  readonly is_auditor: number;
   readonly is_disabled: number;
+  readonly email: string | null;
   readonly created_at_ms: number;
+  readonly expires_at_ms: number | null;
 }): User {
   return {
     id: row.id,
     username: row.username,
+    kind: accountKinds.find((kind) => kind === row.kind) ?? "person",
     isAdmin: row.is_admin === 1,
+    isAuditor: row.is_auditor === 1,
     isDisabled: row.is_disabled === 1,
+    email: row.email ?? undefined,
     createdAtMs: row.created_at_ms,
+    expiresAtMs: row.expires_at_ms ?? undefined,
   };
 }

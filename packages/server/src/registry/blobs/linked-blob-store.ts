@@ -1,5 +1,7 @@
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
-import type { ReadableRepositories } from "../../access/access.ts";
+import type { ListedRepository, ReadableRepositories } from "../../access/access.ts";
+import { readableCandidates } from "../../access/readable-store.ts";
+import { toVisibility } from "../../access/rights-store.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
@@ -181,28 +183,29 @@ export async function markUnlinkedBlobs(tx: Tx, blobIds: readonly number[], nowM
     .execute();
 }
 
-/** Whether one of the repositories that `readable` admits links the blob: knowing a digest alone gives no access. */
-export async function isLinkedWhereReadable(
+/** Up to `limit` repositories that link the blob and are candidates for being readable, by id after `afterId`. */
+export async function listLinkingRepositories(
   db: Queryable,
   blobId: number,
   readable: ReadableRepositories,
-): Promise<boolean> {
-  let query = db
-    .selectFrom("repository_blobs as rb")
-    .innerJoin("repositories as r", "r.id", "rb.repository_id")
-    .select("rb.repository_id")
+  page: { readonly afterId: number; readonly limit: number },
+): Promise<readonly ListedRepository[]> {
+  const rows = await db
+    .selectFrom("repositories as r")
+    .innerJoin("repository_blobs as rb", "rb.repository_id", "r.id")
+    .select(["r.id", "r.name", "r.namespace_id", "r.visibility"])
+    .where(readableCandidates(readable))
     .where("rb.blob_id", "=", blobId)
-    .limit(1);
-  if (readable.kind === "some") {
-    query = query.where(({ eb, or }) =>
-      or([
-        ...(readable.publicOnes ? [eb("r.visibility", "=", "public")] : []),
-        ...(readable.repositoryIds.length > 0 ? [eb("r.id", "in", [...readable.repositoryIds])] : []),
-        ...(readable.namespaceIds.length > 0 ? [eb("r.namespace_id", "in", [...readable.namespaceIds])] : []),
-      ]),
-    );
-  }
-  return (await query.executeTakeFirst()) !== undefined;
+    .where("r.id", ">", page.afterId)
+    .orderBy("r.id")
+    .limit(page.limit)
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    namespaceId: row.namespace_id,
+    visibility: toVisibility(row.visibility),
+  }));
 }
 
 /** Writes down bytes that are to be removed from the blob store once nobody can be reading them any more. */

@@ -1,6 +1,7 @@
 import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { type Actor, actorName } from "../../access/actor.ts";
+import { isEmptyListing } from "../../access/is-empty-listing.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -8,8 +9,8 @@ import { ensureRepository } from "../repositories/ensure-repository.ts";
 import {
   findBlobId,
   findLinkedBlob,
-  isLinkedWhereReadable,
   linkBlob,
+  listLinkingRepositories,
   reviveBlob,
 } from "./linked-blob-store.ts";
 
@@ -63,6 +64,23 @@ async function mayUse(
   }
   const blobId = await findBlobId(deps.database.read, mount.digest);
   if (blobId === undefined) return false;
-  const readable = await deps.access.readableRepositories({ ...actor, limits: undefined });
-  return isLinkedWhereReadable(deps.database.read, blobId, readable);
+  return isLinkedWhereReadable(deps, { ...actor, limits: undefined }, blobId);
+}
+
+const batch = 100;
+
+/** Whether some repository that the actor may pull links the blob. */
+async function isLinkedWhereReadable(deps: RegistryDeps, actor: Actor, blobId: number): Promise<boolean> {
+  const readable = await deps.access.readableRepositories(actor);
+  if (isEmptyListing(readable)) return false;
+  for (let afterId = 0; ; ) {
+    const rows = await listLinkingRepositories(deps.database.read, blobId, readable, {
+      afterId,
+      limit: batch,
+    });
+    const answers = readable.kind === "all" ? rows.map(() => true) : await readable.admits(rows);
+    if (answers.includes(true)) return true;
+    if (rows.length < batch) return false;
+    afterId = rows.at(-1)?.id ?? Number.MAX_SAFE_INTEGER;
+  }
 }

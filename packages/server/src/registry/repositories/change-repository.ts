@@ -1,5 +1,6 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import type { Visibility } from "../../access/actions.ts";
 import { actorName } from "../../access/actor.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
@@ -13,7 +14,6 @@ import {
   lockRepositoryForDelete,
   type RepositoryRow,
   updateVisibility,
-  type Visibility,
 } from "./repository-store.ts";
 
 export type { RepositoryRow };

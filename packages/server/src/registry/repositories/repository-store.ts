@@ -1,17 +1,26 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
-import type { ReadableRepositories } from "../../access/access.ts";
+import type { ListedRepository, ReadableRepositories } from "../../access/access.ts";
+import type { RepositoryState, Visibility } from "../../access/actions.ts";
+import { readableCandidates } from "../../access/readable-store.ts";
+import { toVisibility } from "../../access/rights-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forKeyShare, forNoKeyUpdate, forShare } from "../../storage/database/row-locks.ts";
 
-export const visibilities = ["private", "public"] as const;
-export type Visibility = (typeof visibilities)[number];
-
-export interface RepositoryRow {
-  readonly id: number;
-  readonly name: string;
-  readonly visibility: Visibility;
+export interface RepositoryRow extends ListedRepository {
+  readonly state: RepositoryState;
+  readonly description: string;
   readonly createdAtMs: number;
 }
+
+const columns = [
+  "id",
+  "name",
+  "namespace_id",
+  "visibility",
+  "state",
+  "description",
+  "created_at_ms",
+] as const;
 
 export async function findRepositoryId(db: Queryable, name: RepositoryName): Promise<number | undefined> {
   const row = await db.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
@@ -22,11 +31,7 @@ export async function findRepository(
   db: Queryable,
   name: RepositoryName,
 ): Promise<RepositoryRow | undefined> {
-  const row = await db
-    .selectFrom("repositories")
-    .select(["id", "name", "visibility", "created_at_ms"])
-    .where("name", "=", name)
-    .executeTakeFirst();
+  const row = await db.selectFrom("repositories").select(columns).where("name", "=", name).executeTakeFirst();
   return row === undefined ? undefined : toRepository(row);
 }
 
@@ -97,27 +102,19 @@ export async function updateVisibility(tx: Tx, repositoryId: number, visibility:
   await tx.updateTable("repositories").set({ visibility }).where("id", "=", repositoryId).execute();
 }
 
-/** Names in byte order after `last`, at most `limit`, of the repositories that `readable` admits. */
+/** Names in byte order after `last`, at most `limit`, of the repositories that are candidates for a listing. */
 export async function listRepositories(
   db: Queryable,
   readable: ReadableRepositories,
   page: { readonly last: string | undefined; readonly limit: number },
 ): Promise<readonly RepositoryRow[]> {
   let query = db
-    .selectFrom("repositories")
-    .select(["id", "name", "visibility", "created_at_ms"])
-    .orderBy("name")
+    .selectFrom("repositories as r")
+    .select(columns.map((column) => `r.${column}` as const))
+    .where(readableCandidates(readable))
+    .orderBy("r.name")
     .limit(page.limit);
-  if (page.last !== undefined) query = query.where("name", ">", page.last);
-  if (readable.kind === "some") {
-    query = query.where(({ eb, or }) =>
-      or([
-        ...(readable.publicOnes ? [eb("visibility", "=", "public")] : []),
-        ...(readable.repositoryIds.length > 0 ? [eb("id", "in", [...readable.repositoryIds])] : []),
-        ...(readable.namespaceIds.length > 0 ? [eb("namespace_id", "in", [...readable.namespaceIds])] : []),
-      ]),
-    );
-  }
+  if (page.last !== undefined) query = query.where("r.name", ">", page.last);
   return (await query.execute()).map(toRepository);
 }
 
@@ -129,17 +126,19 @@ export async function deleteRepositoryRow(tx: Tx, repositoryId: number): Promise
 function toRepository(row: {
   readonly id: number;
   readonly name: string;
+  readonly namespace_id: number;
   readonly visibility: string;
+  readonly state: string;
+  readonly description: string;
   readonly created_at_ms: number;
 }): RepositoryRow {
   return {
     id: row.id,
     name: row.name,
+    namespaceId: row.namespace_id,
     visibility: toVisibility(row.visibility),
+    state: row.state === "frozen" || row.state === "hidden" ? row.state : "active",
+    description: row.description,
     createdAtMs: row.created_at_ms,
   };
-}
-
-function toVisibility(text: string): Visibility {
-  return text === "public" ? "public" : "private";
 }

@@ -56,9 +56,11 @@ export function userActor(
 ): UserActor {
   return {
     kind: "user",
+    account: "person",
     userId,
     username,
     isAdmin: more.isAdmin ?? false,
+    isAuditor: false,
     credential: "password",
     accessTokenId: undefined,
     limits: undefined,
@@ -109,6 +111,7 @@ export async function openTestRegistry(
       return {
         requestId: `request-${requests}`,
         actor: request.actor ?? administrator,
+        client: undefined,
         log,
         signal: request.signal ?? new AbortController().signal,
       };
@@ -123,7 +126,7 @@ function createTestAccess(
   anonymousAccess: "none" | "pull" | "full",
 ): Access {
   const cache = createVersionedCache(database, clock, { maxEntries: 1_000 });
-  return createAccess({ database, cache, anonymousAccess, defaultNamespace: "library" });
+  return createAccess({ database, cache, clock, anonymousAccess, defaultNamespace: "library" });
 }
 
 function capturingLog(lines: LogLine[]): Log {

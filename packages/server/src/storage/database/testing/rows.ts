@@ -1,6 +1,6 @@
 import type { Insertable } from "kysely";
 import type { Tx } from "../database.ts";
-import type { ManifestsTable } from "../tables.ts";
+import type { Tables } from "../tables.ts";
 
 /** Rows that the tests of `storage/database` need; the features' own tests insert through their stores. */
 export async function insertRepository(tx: Tx, name: string): Promise<number> {
@@ -35,7 +35,7 @@ export async function insertManifest(
   },
 ): Promise<number> {
   const body = manifest.body ?? Buffer.from("{}");
-  const row: Insertable<ManifestsTable> = {
+  const row: Insertable<Tables["manifests"]> = {
     repository_id: manifest.repositoryId,
     digest: manifest.digest,
     media_type: "application/vnd.oci.image.manifest.v1+json",

@@ -1,0 +1,77 @@
+import type { RepositoryAction } from "./actions.ts";
+import type { AccountKind } from "./actor.ts";
+import type { RightsFacts } from "./rights-store.ts";
+import { actionsOf } from "./roles.ts";
+
+/** Who asks, as far as rights depend on it. */
+export interface Asker {
+  readonly account: AccountKind | "anonymous";
+  readonly isAdmin: boolean;
+}
+
+/** Where rights come from, most direct first; "why can X do Y?" is answered in these words. */
+export type Reason =
+  | { readonly by: "administrator" }
+  | { readonly by: "owner" }
+  | { readonly by: "team-role"; readonly role: "creator" | "admin" }
+  | { readonly by: "grant"; readonly grantId: number }
+  | { readonly by: "visibility" }
+  | { readonly by: "open-registry" };
+
+export interface Right {
+  readonly actions: readonly RepositoryAction[];
+  readonly reason: Reason;
+}
+
+/** What each thing gives by itself, whatever the state of the repository. The union of it is what the asker may. */
+export function rightsFrom(
+  facts: RightsFacts,
+  asker: Asker,
+  world: { readonly anonymousAccess: "none" | "pull" | "full"; readonly nowMs: number },
+): readonly Right[] {
+  const rights: Right[] = [];
+  const exists = facts.repositoryId !== undefined;
+  if (asker.isAdmin) rights.push({ actions: actionsOf.admin, reason: { by: "administrator" } });
+  if (facts.isOwner) {
+    rights.push({ actions: atPlace(facts, actionsOf.admin), reason: { by: "owner" } });
+  }
+  if (facts.teamRoles.includes("admin")) {
+    const reason = { by: "team-role", role: "admin" } as const;
+    rights.push({ actions: atPlace(facts, actionsOf.admin), reason });
+  }
+  if (facts.teamRoles.includes("creator") && !exists) {
+    const reason = { by: "team-role", role: "creator" } as const;
+    rights.push({ actions: atPlace(facts, ["pull", "push"]), reason });
+  }
+  for (const grant of facts.grants) {
+    if (grant.expiresAtMs !== undefined && grant.expiresAtMs <= world.nowMs) continue;
+    const reason = { by: "grant", grantId: grant.id } as const;
+    rights.push({ actions: atPlace(facts, actionsOf[grant.role]), reason });
+  }
+  if (exists && isOpenTo(facts, asker, world.anonymousAccess)) {
+    rights.push({ actions: ["pull"], reason: { by: "visibility" } });
+  }
+  // An account never takes away what its holder could do without it.
+  if (world.anonymousAccess === "full")
+    rights.push({ actions: actionsOf.write, reason: { by: "open-registry" } });
+  return rights;
+}
+
+/** What the state of a repository leaves of an action, whoever asks. */
+export function isPossible(facts: RightsFacts, action: RepositoryAction): boolean {
+  if (facts.state === "hidden") return action === "admin";
+  if (facts.state === "frozen") return action === "pull" || action === "admin";
+  return true;
+}
+
+/** A repository that is not there is created by a push, where its namespace has it so. */
+function atPlace(facts: RightsFacts, actions: readonly RepositoryAction[]): readonly RepositoryAction[] {
+  if (facts.repositoryId !== undefined || facts.createOnPush) return actions;
+  return actions.filter((action) => action !== "push");
+}
+
+function isOpenTo(facts: RightsFacts, asker: Asker, anonymousAccess: "none" | "pull" | "full"): boolean {
+  if (facts.visibility === "public") return asker.account !== "anonymous" || anonymousAccess === "pull";
+  // An account that was issued to a customer is nobody of the house.
+  return facts.visibility === "internal" && (asker.account === "person" || asker.account === "robot");
+}
