@@ -263,7 +263,7 @@ describe("entrepot with registries", () => {
     await rm(configFile());
     const done = await run("gc", "--registry", first.host);
     assert.equal(done.code, 1);
-    assert.match(done.stderr, /needs an administrator's credentials; run: entrepot login/);
+    assert.match(done.stderr, /needs credentials for this; run: entrepot login/);
   });
 
   it("checks an installation, and a registry from outside", async () => {

@@ -9,14 +9,14 @@ import { findCredentials } from "./docker-config.ts";
 import { findOrigin } from "./registry-access.ts";
 
 /**
- * One request to the management API with the stored credentials; the answer as JSON. A refusal is an `Error` in the server's own words. Repeated
- * only when it is a GET: what a lost answer did is not known.
+ * One request to the management API with the stored credentials; the answer as JSON, undefined when there is none. A refusal is an `Error` in the
+ * server's own words. Repeated only when it is a GET: what a lost answer did is not known.
  */
 export async function requestManagement(
   context: CliContext,
   host: string,
   request: {
-    readonly method: "GET" | "POST";
+    readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
     readonly path: string;
     readonly body?: unknown;
     readonly what: string;
@@ -25,7 +25,7 @@ export async function requestManagement(
   const { options, environment, signal } = context;
   const credentials = await findCredentials(environment.dockerConfigDir, host);
   if (credentials?.kind !== "password") {
-    throw new Error(`${host} needs an administrator's credentials; run: entrepot login ${host}`);
+    throw new Error(`${host} needs credentials for this; run: entrepot login ${host}`);
   }
   const transport = createHttpTransport({
     ...(options.caFile !== undefined && { certificateAuthority: await readFile(options.caFile, "utf8") }),
@@ -45,7 +45,10 @@ export async function requestManagement(
       what,
       signal,
     });
-    if (response.status === 200) return await readJson(response, `the answer of ${host}`);
+    if (response.status === 204) return undefined;
+    if (response.status >= 200 && response.status < 300) {
+      return await readJson(response, `the answer of ${host}`);
+    }
     const detail = problemDetail(await readErrorText(response));
     throw new Error(
       `cannot ${what} at ${host}: ${detail ?? "it is no Entrepôt, or it refused"} (${response.status})`,
