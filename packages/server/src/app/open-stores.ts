@@ -7,6 +7,7 @@ import { createIdentity, type Identity } from "../identity/identity.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { oncePerTurn } from "../lib/once-per-turn.ts";
+import { createOutgoingHttp } from "../lib/outgoing-http.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
@@ -47,6 +48,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
   const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace });
+  const outgoing = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
   const identity = createIdentity({
     database,
     access,
@@ -54,6 +56,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     clock,
     log,
     secretBox,
+    outgoing,
     defaultNamespace,
     tokens: {
       service: config.tokenService,
@@ -70,6 +73,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     ensureFirstAdministrator: () =>
       identity.ensureFirstAdministrator({ username: config.adminUsername, password: config.adminPassword }),
     async close() {
+      await outgoing.close();
       await database.close();
       await blobs.close();
     },

@@ -1,3 +1,4 @@
+import { outgoingSettings } from "./outgoing-settings.ts";
 import {
   booleanSetting,
   choiceSetting,
@@ -291,6 +292,7 @@ export const settings = {
     max: 3_600,
     description: "How long requests under way may take to finish after SIGTERM.",
   }),
+  ...outgoingSettings,
 } as const;
 
 /** The parsed value of every setting. */

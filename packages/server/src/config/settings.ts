@@ -1,3 +1,4 @@
+import { type IpNetwork, parseIpNetwork } from "../lib/ip-network.ts";
 import { SettingError } from "./setting-error.ts";
 
 /** One setting: where it is written, what it means, how its text becomes a value. The reference page is generated from these. */
@@ -86,5 +87,20 @@ export function originSetting(options: Options<string | undefined>): Setting<str
       throw new SettingError("must be scheme, host and port only, such as https://registry.example.org");
     }
     return url.origin;
+  });
+}
+
+/** Networks, separated by commas. */
+export function networksSetting(options: Options<readonly IpNetwork[]>): Setting<readonly IpNetwork[]> {
+  return setting(options, "networks such as `10.0.0.0/8, fd00::/8`", (text) => {
+    try {
+      return text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "")
+        .map(parseIpNetwork);
+    } catch (error) {
+      throw new SettingError(error instanceof Error ? error.message : "must be networks");
+    }
   });
 }

@@ -2,6 +2,7 @@ import type { Access } from "../access/access.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import type { PasswordHasher } from "./users/password-hash.ts";
@@ -14,6 +15,7 @@ export interface IdentityDeps {
   readonly log: Log;
   readonly passwords: PasswordHasher;
   readonly secretBox: SecretBox;
+  readonly outgoing: OutgoingHttp;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
 }

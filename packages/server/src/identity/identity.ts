@@ -5,6 +5,7 @@ import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
@@ -30,6 +31,7 @@ export interface IdentityOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly secretBox: SecretBox;
+  readonly outgoing: OutgoingHttp;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
 }

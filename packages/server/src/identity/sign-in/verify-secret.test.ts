@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createAccess } from "../../access/create-access.ts";
 import { createVersionedCache } from "../../access/versioned-cache.ts";
 import { silentLog } from "../../lib/log.ts";
+import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
@@ -55,6 +56,7 @@ function setUp(database: Database) {
     log: silentLog,
     passwords,
     secretBox: createSecretBox([Buffer.alloc(32, 1)]),
+    outgoing: createOutgoingHttp({ allowedNetworks: [] }),
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
   };

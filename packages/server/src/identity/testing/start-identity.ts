@@ -9,7 +9,9 @@ import { toVisibility } from "../../access/rights-store.ts";
 import { createVersionedCache, type VersionedCache } from "../../access/versioned-cache.ts";
 import { endpoint } from "../../http/endpoint.ts";
 import { type LogLine, startTestServer } from "../../http/testing/test-server.ts";
+import { parseIpNetwork } from "../../lib/ip-network.ts";
 import type { Log, LogFields } from "../../lib/log.ts";
+import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { createIdentity, type Identity } from "../identity.ts";
@@ -56,6 +58,8 @@ export async function startIdentity(
   });
   const lines: LogLine[] = [];
   const log = recordingLog(lines, {});
+  const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
+  t.after(() => outgoing.close());
   const identity = createIdentity({
     database,
     access,
@@ -63,6 +67,7 @@ export async function startIdentity(
     clock,
     log,
     secretBox: createSecretBox([Buffer.alloc(32, 1)]),
+    outgoing,
     defaultNamespace: "library",
     tokens: {
       service,
