@@ -32,7 +32,9 @@ test("sends a request and gives the reply, errors and redirects included", async
         location: "http://127.0.0.1/x",
         "x-a": ["1", "2"],
       });
-      response.end(`${request.method} ${request.headers["x-one"]} ${Buffer.concat(chunks)}`);
+      response.end(
+        `${request.method} ${String(request.headers["x-one"])} ${Buffer.concat(chunks).toString()}`,
+      );
     });
   });
   const http = client(t);
