@@ -29,6 +29,10 @@ export interface UserActor {
   readonly accessTokenId: number | undefined;
   /** Set when a browser session was shown. */
   readonly sessionId?: number | undefined;
+  /** When the owner of the session last proved who they are; set with `sessionId`. */
+  readonly authenticatedAtMs?: number | undefined;
+  /** When they last did so with a second factor; undefined = not in this session. */
+  readonly mfaAtMs?: number | undefined;
   /**
    * Tells apart the passwords that a user has had: set when one was shown, directly or through a token that was got with it. A token issued
    * for this actor dies when the password is changed.

@@ -58,7 +58,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       ...healthEndpoints(health),
       ...metricsEndpoints(metrics, config.metricsAccess),
     ],
-    authenticate: (headers, address) => stores.identity.authenticate(headers, address),
+    authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
     access: stores.access,
     tokenService: config.tokenService,
     publicUrl: config.publicUrl,

@@ -63,6 +63,10 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
       lifetimeMs: config.tokenLifetimeSeconds * 1_000,
       keyRotationMs: config.signingKeyRotationDays * 86_400_000,
     },
+    sessions: {
+      lifetimeMs: config.sessionLifetimeHours * 3_600_000,
+      idleMs: config.sessionIdleMinutes * 60_000,
+    },
   });
   return {
     database,

@@ -1,4 +1,5 @@
 import { outgoingSettings } from "./outgoing-settings.ts";
+import { sessionSettings } from "./session-settings.ts";
 import {
   booleanSetting,
   choiceSetting,
@@ -151,6 +152,7 @@ export const settings = {
     description:
       "After so many days a new key signs tokens; tokens of the old one stay good until they expire.",
   }),
+  ...sessionSettings,
   gcGraceSeconds: numberSetting({
     key: "gc.graceSeconds",
     variable: "ENTREPOT_GC_GRACE_SECONDS",

@@ -180,7 +180,10 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   const header = request.headers.authorization;
   const isToken = header !== undefined && /^bearer /i.test(header);
   if (header !== undefined) progress.presented = isToken ? "bad-token" : "password";
-  const actor = await deps.authenticate(request.headers, progress.remoteAddress);
+  const { method = "GET", headers } = request;
+  // The protocols of OCI know no cookies: there, one could only be somebody else's page at work.
+  const site = isBelow(progress.pathname, "/api/v1") ? { method, origin: progress.origin } : undefined;
+  const actor = await deps.authenticate(headers, progress.remoteAddress, site);
   if (isToken) progress.presented = "narrow-token";
   return actor;
 }

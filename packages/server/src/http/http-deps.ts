@@ -8,8 +8,12 @@ import type { Endpoint } from "./endpoint.ts";
 
 export interface HttpDeps {
   readonly endpoints: readonly Endpoint[];
-  /** Who makes a request. No credentials = anonymous; wrong ones = `UNAUTHORIZED`. */
-  readonly authenticate: (headers: IncomingHttpHeaders, remoteAddress: string) => Promise<Actor>;
+  /** Who makes a request. No credentials = anonymous; wrong ones = `UNAUTHORIZED`. A cookie counts only where there is a `site`. */
+  readonly authenticate: (
+    headers: IncomingHttpHeaders,
+    remoteAddress: string,
+    site: CallSite | undefined,
+  ) => Promise<Actor>;
   readonly access: Access;
   readonly tokenService: string;
   readonly publicUrl: string | undefined;
@@ -22,6 +26,13 @@ export interface HttpDeps {
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   readonly newRequestId: () => string;
+}
+
+/** What a cookie must be judged by; clients that know no cookies are never called at such an address. */
+export interface CallSite {
+  readonly method: string;
+  /** What the client called us: scheme://host[:port]. */
+  readonly origin: string;
 }
 
 export interface HttpLimits {

@@ -18,6 +18,14 @@ export interface IdentityDeps {
   readonly outgoing: OutgoingHttp;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
+  readonly sessions: SessionSettings;
+}
+
+export interface SessionSettings {
+  /** A session ends then, whatever happens. */
+  readonly lifetimeMs: number;
+  /** A session that nobody has used for so long has ended. */
+  readonly idleMs: number;
 }
 
 export interface TokenSettings {

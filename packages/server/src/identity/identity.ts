@@ -3,6 +3,7 @@ import type { Access } from "../access/access.ts";
 import type { Actor } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { Endpoint } from "../http/endpoint.ts";
+import type { CallSite } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
@@ -10,7 +11,8 @@ import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { grantEndpoints } from "./grants/grant-routes.ts";
-import type { IdentityDeps, TokenSettings } from "./identity-deps.ts";
+import type { IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
+import { createSessions } from "./sessions/sessions.ts";
 import { createAuthenticator } from "./sign-in/authenticate.ts";
 import { createSecretVerifier } from "./sign-in/verify-secret.ts";
 import { pruneRefreshTokens } from "./token-service/refresh-token-store.ts";
@@ -34,12 +36,14 @@ export interface IdentityOptions {
   readonly outgoing: OutgoingHttp;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
+  readonly sessions: SessionSettings;
 }
 
 /** The identity area as the composition root and the areas above see it. */
 export interface Identity {
   readonly endpoints: readonly Endpoint[];
-  authenticate(headers: IncomingHttpHeaders, remoteAddress: string): Promise<Actor>;
+  /** A cookie counts only where there is a `site`. */
+  authenticate(headers: IncomingHttpHeaders, remoteAddress: string, site?: CallSite): Promise<Actor>;
   ensureFirstAdministrator(first: {
     readonly username: string;
     readonly password: string | undefined;
@@ -51,7 +55,7 @@ export interface Identity {
   }): Promise<User>;
   /** Sets a password, makes the user an administrator and enables them: the way back in for an operator. */
   resetAdministrator(username: string, password: string): Promise<User>;
-  /** Drops refresh tokens that nobody has used for a long time; bounded, may be repeated. */
+  /** Drops refresh tokens that nobody has used for a long time and sessions that have ended; bounded, may be repeated. */
   prune(): Promise<void>;
 }
 
@@ -64,22 +68,28 @@ export function createIdentity(options: IdentityOptions): Identity {
     tokenLifetimeMs: deps.tokens.lifetimeMs,
   });
   const secrets = createSecretVerifier(deps);
+  const sessions = createSessions(deps, secrets);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
       ...userEndpoints(deps),
       ...accessTokenEndpoints(deps),
       ...grantEndpoints(deps),
+      ...sessions.endpoints,
     ],
-    authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets)),
+    authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
+      sessions.find(headers, site),
+    ),
     ensureFirstAdministrator: (first) => ensureFirstAdministrator(deps, first),
     createUser: (user) => createUser(deps, user),
     resetAdministrator: (username, password) =>
       changeUser(deps, username, { password, isAdmin: true, isDisabled: false }),
-    prune: () =>
-      deps.database.transaction(
+    async prune() {
+      await deps.database.transaction(
         (tx) => pruneRefreshTokens(tx, deps.clock.nowMs() - unusedRefreshTokenMs, 1_000),
         { durable: false },
-      ),
+      );
+      await sessions.prune();
+    },
   };
 }

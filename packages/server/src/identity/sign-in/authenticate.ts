@@ -1,19 +1,27 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type Actor, anonymous } from "../../access/actor.ts";
+import { type Actor, anonymous, type UserActor } from "../../access/actor.ts";
+import type { CallSite } from "../../http/http-deps.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { accessTokenPrefix } from "../access-tokens/secret.ts";
 import type { TokenVerifier } from "../token-service/verify-token.ts";
 import { maxAuthorizationLength } from "./credential-limits.ts";
 import type { SecretVerifier } from "./verify-secret.ts";
 
-/** Finds out who makes a request from its Authorization header. None = anonymous; one that is wrong or no header of ours = `UNAUTHORIZED`. */
+/**
+ * Finds out who makes a request from its Authorization header or, where there is none and cookies count, from its session. None = anonymous; a header
+ * that is wrong or none of ours = `UNAUTHORIZED`; a session that has ended = anonymous.
+ */
 export function createAuthenticator(
   secrets: SecretVerifier,
   tokens: TokenVerifier,
-): (headers: IncomingHttpHeaders, remoteAddress: string) => Promise<Actor> {
-  return async (headers, remoteAddress) => {
+  findSession: (headers: IncomingHttpHeaders, site: CallSite) => Promise<UserActor | undefined>,
+): (headers: IncomingHttpHeaders, remoteAddress: string, site?: CallSite) => Promise<Actor> {
+  return async (headers, remoteAddress, site) => {
     const header = headers.authorization;
-    if (header === undefined) return anonymous;
+    if (header === undefined) {
+      const hasCookie = site !== undefined && headers.cookie !== undefined;
+      return (hasCookie ? await findSession(headers, site) : undefined) ?? anonymous;
+    }
     if (header.length > maxAuthorizationLength) throw refused("it is too long");
     const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
     if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");

@@ -59,6 +59,7 @@ function setUp(database: Database) {
     outgoing: createOutgoingHttp({ allowedNetworks: [] }),
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
+    sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000 },
   };
   return { deps, clock, passwords, secrets: createSecretVerifier(deps) };
 }

@@ -22,6 +22,8 @@ export interface SecretVerifier {
    * `OVERLOADED` when too many sign in at once.
    */
   verify(username: string, secret: string, remoteAddress: string): Promise<UserActor>;
+  /** A user name with a password and nothing else, for a browser. As `verify`; only people sign in so. */
+  verifyPassword(username: string, password: string, remoteAddress: string): Promise<UserActor>;
   /** A personal access token alone. */
   verifyAccessToken(secret: string): Promise<UserActor>;
   /**
@@ -80,6 +82,12 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
       const found = await findByAccessToken(secret);
       if (found === undefined || found.user.username !== username) throw wrong();
       return actorOf(found, "access-token");
+    },
+    async verifyPassword(username, password, remoteAddress) {
+      if (!isUsername(username) || password.startsWith(accessTokenPrefix)) throw wrong();
+      const actor = await signIn(username, password, remoteAddress);
+      if (actor.account !== "person") throw wrong();
+      return actor;
     },
     async verifyAccessToken(secret) {
       const found = await findByAccessToken(secret);

@@ -74,10 +74,11 @@ export async function startIdentity(
       lifetimeMs: options.tokenLifetimeMs ?? 300_000,
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
+    sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000 },
   });
   const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
     access,
-    authenticate: (headers, address) => identity.authenticate(headers, address),
+    authenticate: (headers, address, site) => identity.authenticate(headers, address, site),
     tokenService: service,
     trustProxy: options.trustProxy ?? false,
     log,

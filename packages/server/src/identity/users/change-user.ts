@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { deleteSessionsOf } from "../sessions/session-store.ts";
 import { deleteRefreshTokensOf } from "../token-service/refresh-token-store.ts";
 import { getUser, noSuchUser } from "./find-users.ts";
 import {
@@ -38,6 +39,7 @@ export async function changeUser(deps: IdentityDeps, username: string, change: U
     if (!after.isAdmin || after.isDisabled) await keepAnAdministrator(tx, before);
     // Whoever knew the old password must not stay signed in by what they got with it.
     if (passwordHash !== undefined) await deleteRefreshTokensOf(tx, before.id);
+    if (passwordHash !== undefined || after.isDisabled) await deleteSessionsOf(tx, before.id);
     await updateUser(tx, before.id, { ...standing, ...(passwordHash === undefined ? {} : { passwordHash }) });
     return after;
   });

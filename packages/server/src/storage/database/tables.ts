@@ -2,6 +2,7 @@ import type { ActivityTables } from "./tables/activity-tables.ts";
 import type { ContentTables } from "./tables/content-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
+import type { SessionTables } from "./tables/session-tables.ts";
 
 /**
  * The tables, as both engines have them. Times are milliseconds since the epoch, booleans are 0 or 1, digests and names
@@ -21,4 +22,9 @@ import type { OperationTables } from "./tables/operation-tables.ts";
  *   a blob      by a link of any repository.
  * `unreferenced_since_ms` is set and cleared by the same transactions that make and break these holds.
  */
-export interface Tables extends ContentTables, IdentityTables, ActivityTables, OperationTables {}
+export interface Tables
+  extends ContentTables,
+    IdentityTables,
+    ActivityTables,
+    SessionTables,
+    OperationTables {}

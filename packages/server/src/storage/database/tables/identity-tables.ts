@@ -28,6 +28,7 @@ interface NamespacesTable {
   display_name: Generated<string | null>;
   description: Generated<string>;
   email: Generated<string | null>;
+  requires_mfa: Generated<number>; // 1 = whoever has no second factor does nothing here through the management API
 }
 
 /**
@@ -54,6 +55,7 @@ interface UsersTable {
   metadata: Generated<string>; // JSON object: for people and machines
   expires_at_ms: Generated<number | null>; // cannot sign in from then on; null = never
   last_sign_in_at_ms: Generated<number | null>;
+  mfa_at_ms: Generated<number | null>; // last sign-in with a second factor, ours or a provider's; null = never, or it was reset
 }
 
 /** Personal access tokens. The secret has 256 random bits, so a plain SHA-256 is a fit hash. */
