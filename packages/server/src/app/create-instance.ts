@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
+import { createEmail, type Email } from "../activity/email/email.ts";
 import { pruneEvents } from "../activity/events/event-store.ts";
 import type { Config } from "../config/config.ts";
+import { smtpOf } from "../config/email-settings.ts";
 import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
 import type { TlsFiles } from "../http/http-deps.ts";
 import { AppError } from "../lib/app-error.ts";
@@ -48,12 +50,21 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, metrics, log) };
   const instanceId = newUuid();
   const registry = buildRegistry(config, stores, log, instanceId);
-  const collector = buildCollector(config, stores, registry, { log, instanceId, metrics });
+  const email = createEmail({
+    ...stores,
+    log,
+    instanceId,
+    metrics,
+    smtp: smtpOf(config),
+    publicUrl: config.publicUrl,
+  });
+  const collector = buildCollector(config, stores, { registry, email }, { log, instanceId, metrics });
   const health = { ...stores, isDraining: () => server.isDraining() };
   const server: HttpServer = await createHttpServer({
     endpoints: [
       ...registry.endpoints,
       ...stores.identity.endpoints,
+      ...email.endpoints,
       ...garbageCollectionEndpoints(collector),
       ...healthEndpoints(health),
       ...metricsEndpoints(metrics, config.metricsAccess),
@@ -81,6 +92,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
   const port = await server.listen(config.port, config.host);
   collector.start();
+  email.start();
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
   return {
     port,
@@ -88,6 +100,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     async close() {
       await server.drain(config.drainSeconds * 1_000);
       await collector.stop();
+      await email.stop();
       await stores.close();
     },
     reload: () => reloadTls(config, server, log),
@@ -125,10 +138,11 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
 function buildCollector(
   config: Config,
   stores: Stores,
-  registry: Registry,
+  areas: { readonly registry: Registry; readonly email: Email },
   process: { readonly log: Log; readonly instanceId: string; readonly metrics: MetricsRegistry },
 ): GarbageCollector {
   const { database, clock } = stores;
+  const { registry, email } = areas;
   const eventCutoff = () => clock.nowMs() - config.eventRetentionDays * dayMs;
   return createGarbageCollector({
     ...process,
@@ -152,6 +166,7 @@ function buildCollector(
           await database.transaction((tx) => pruneEvents(tx, eventCutoff(), choreBatch), { durable: false });
         },
       },
+      { name: "mails", run: () => email.prune() },
       { name: "refresh-tokens", run: () => stores.identity.prune() },
     ],
   });

@@ -2,12 +2,14 @@ import { join } from "node:path";
 import type { Access } from "../access/access.ts";
 import { createAccess } from "../access/create-access.ts";
 import { createVersionedCache } from "../access/versioned-cache.ts";
+import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { oncePerTurn } from "../lib/once-per-turn.ts";
 import { createOutgoingHttp } from "../lib/outgoing-http.ts";
+import type { SecretBox } from "../lib/secret-box.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
@@ -22,6 +24,7 @@ export interface Stores {
   readonly clock: Clock;
   readonly access: Access;
   readonly identity: Identity;
+  readonly secretBox: SecretBox;
   ensureFirstAdministrator(): Promise<FirstAdministrator | undefined>;
   close(): Promise<void>;
 }
@@ -57,6 +60,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     log,
     secretBox,
     outgoing,
+    mails: createMailQueue(secretBox),
     defaultNamespace,
     tokens: {
       service: config.tokenService,
@@ -74,6 +78,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     clock,
     access,
     identity,
+    secretBox,
     ensureFirstAdministrator: () =>
       identity.ensureFirstAdministrator({ username: config.adminUsername, password: config.adminPassword }),
     async close() {

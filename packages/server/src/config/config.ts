@@ -1,3 +1,4 @@
+import { emailSettings } from "./email-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
 import { sessionSettings } from "./session-settings.ts";
 import {
@@ -195,6 +196,7 @@ export const settings = {
     max: 3_650,
     description: "How long events are kept.",
   }),
+  ...emailSettings,
   maxConnections: numberSetting({
     key: "limits.maxConnections",
     variable: "ENTREPOT_MAX_CONNECTIONS",

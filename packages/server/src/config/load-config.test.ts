@@ -115,3 +115,25 @@ test("no two settings share a key or a variable, and every default is one that c
     assert.deepEqual(parse(text), defaultValue, key);
   }
 });
+
+test("a mail server needs a sender and a public address, and never gets a password in clear", async () => {
+  const host = { ENTREPOT_SMTP_HOST: "mail.example.org" };
+  assert.deepEqual(await problemsOf(host), [
+    "smtp.host needs smtp.from, the sender of mails",
+    "smtp.host needs publicUrl, where links in mails lead",
+  ]);
+  const complete = {
+    ...host,
+    ENTREPOT_SMTP_FROM: "Registry <registry@Example.org>",
+    ENTREPOT_PUBLIC_URL: "https://registry.example.org",
+  };
+  const config = await loadConfig(complete);
+  assert.equal(config.smtpFrom, '"Registry" <registry@example.org>');
+  assert.equal((await problemsOf({ ...complete, ENTREPOT_SMTP_USER: "x" })).length, 1);
+  const inClear = { ENTREPOT_SMTP_USER: "x", ENTREPOT_SMTP_PASSWORD: "y", ENTREPOT_SMTP_TLS: "none" };
+  assert.match((await problemsOf({ ...complete, ...inClear }))[0] ?? "", /travel in clear/);
+  for (const from of ["nobody", "a@b.org, c@d.org", "X <a@b.org> <c@d.org>", "X <a@b.org\u0000>"]) {
+    const problems = await problemsOf({ ...complete, ENTREPOT_SMTP_FROM: from });
+    assert.match(problems[0] ?? "", /^ENTREPOT_SMTP_FROM must/, from);
+  }
+});

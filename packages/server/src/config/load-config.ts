@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, type Settings, settings } from "./config.ts";
+import { emailProblems } from "./email-settings.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
 import type { Setting } from "./settings.ts";
 
@@ -26,6 +27,7 @@ export async function loadConfig(environment: Environment, configFile?: string):
   if ((parsed.tlsCertificate === undefined) !== (parsed.tlsKey === undefined)) {
     problems.push("tls.certificate and tls.key go together: one is set, the other is not");
   }
+  problems.push(...emailProblems(parsed));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...parsed,

@@ -1,5 +1,6 @@
 import type { Access } from "../access/access.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
@@ -16,6 +17,7 @@ export interface IdentityDeps {
   readonly passwords: PasswordHasher;
   readonly secretBox: SecretBox;
   readonly outgoing: OutgoingHttp;
+  readonly mails: MailQueue;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;

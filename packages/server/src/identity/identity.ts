@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Access } from "../access/access.ts";
 import type { Actor } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { CallSite } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -34,6 +35,7 @@ export interface IdentityOptions {
   readonly log: Log;
   readonly secretBox: SecretBox;
   readonly outgoing: OutgoingHttp;
+  readonly mails: MailQueue;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;

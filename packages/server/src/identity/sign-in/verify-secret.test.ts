@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAccess } from "../../access/create-access.ts";
 import { createVersionedCache } from "../../access/versioned-cache.ts";
+import { createMailQueue } from "../../activity/email/mail-queue.ts";
 import { silentLog } from "../../lib/log.ts";
 import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
@@ -48,6 +49,7 @@ function setUp(database: Database) {
     defaultNamespace: "library",
   });
   const passwords = countingHasher();
+  const secretBox = createSecretBox([Buffer.alloc(32, 1)]);
   const deps: IdentityDeps = {
     database,
     access,
@@ -55,8 +57,9 @@ function setUp(database: Database) {
     clock,
     log: silentLog,
     passwords,
-    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
     outgoing: createOutgoingHttp({ allowedNetworks: [] }),
+    secretBox,
+    mails: createMailQueue(secretBox),
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
     sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000 },

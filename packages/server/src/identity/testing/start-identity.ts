@@ -7,6 +7,7 @@ import { createAccess } from "../../access/create-access.ts";
 import { readableCandidates } from "../../access/readable-store.ts";
 import { toVisibility } from "../../access/rights-store.ts";
 import { createVersionedCache, type VersionedCache } from "../../access/versioned-cache.ts";
+import { createMailQueue } from "../../activity/email/mail-queue.ts";
 import { endpoint } from "../../http/endpoint.ts";
 import { type LogLine, startTestServer } from "../../http/testing/test-server.ts";
 import { parseIpNetwork } from "../../lib/ip-network.ts";
@@ -60,14 +61,16 @@ export async function startIdentity(
   const log = recordingLog(lines, {});
   const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
   t.after(() => outgoing.close());
+  const secretBox = createSecretBox([Buffer.alloc(32, 1)]);
   const identity = createIdentity({
     database,
     access,
     cache,
     clock,
     log,
-    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
     outgoing,
+    secretBox,
+    mails: createMailQueue(secretBox),
     defaultNamespace: "library",
     tokens: {
       service,

@@ -1,5 +1,6 @@
 import type { ActivityTables } from "./tables/activity-tables.ts";
 import type { ContentTables } from "./tables/content-tables.ts";
+import type { EmailTables } from "./tables/email-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
 import type { SessionTables } from "./tables/session-tables.ts";
@@ -26,5 +27,6 @@ export interface Tables
   extends ContentTables,
     IdentityTables,
     ActivityTables,
+    EmailTables,
     SessionTables,
     OperationTables {}

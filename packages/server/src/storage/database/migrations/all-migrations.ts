@@ -2,10 +2,12 @@ import type { Migration } from "kysely/migration";
 import * as initial from "./0001-initial.ts";
 import * as organizations from "./0002-organizations.ts";
 import * as sessions from "./0007-sessions.ts";
+import * as email from "./0008-email.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
   "0001-initial": initial,
   "0002-organizations": organizations,
   "0007-sessions": sessions,
+  "0008-email": email,
 };
