@@ -26,6 +26,8 @@ export async function openConnection(port: number): Promise<Connection> {
   let status = 0;
   let bodyLeft = -1;
   let bodyBytes = 0;
+  /** The last bytes of a body in chunks; undefined when it has its length. */
+  let tail: string | undefined;
 
   function finish(): void {
     const done = pending;
@@ -34,6 +36,7 @@ export async function openConnection(port: number): Promise<Connection> {
     head = "";
     bodyLeft = -1;
     bodyBytes = 0;
+    tail = undefined;
     done?.resolve(answer);
   }
 
@@ -53,9 +56,25 @@ export async function openConnection(port: number): Promise<Connection> {
       if (status === 100) throw new Error("100 Continue was not asked for");
       const size = /\r\ncontent-length: *([0-9]+)/i.exec(head)?.[1];
       const isEmpty = pending?.isHead === true || status === 204 || status === 304;
-      if (size === undefined && !isEmpty) throw new Error(`an answer without Content-Length:\n${head}`);
-      bodyLeft = isEmpty ? 0 : Number(size);
+      if (size === undefined && !isEmpty) {
+        if (!/\r\ntransfer-encoding: *chunked/i.test(head))
+          throw new Error(`an answer without its length:\n${head}`);
+        tail = "";
+      }
+      bodyLeft = isEmpty ? 0 : Number(size ?? 0);
       bodyBytes = bodyLeft;
+    }
+    if (tail !== undefined) {
+      bodyBytes += length - start;
+      const end = Buffer.from(
+        buffer.buffer,
+        buffer.byteOffset + Math.max(start, length - 7),
+        Math.min(7, length - start),
+      );
+      tail = (tail + end.toString("latin1")).slice(-7);
+      // RFC 9112, 7.1: the last chunk is empty. None of the servers sends trailers, and no text of theirs looks like it.
+      if (tail === "\r\n0\r\n\r\n") finish();
+      return true;
     }
     bodyLeft -= length - start;
     if (bodyLeft === 0) finish();
