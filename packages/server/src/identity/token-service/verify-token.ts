@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { mergeScopes, type Scope } from "@entrepot/oci/scope";
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
@@ -40,18 +40,18 @@ export function createTokenVerifier(
   const verified = new LRUCache<string, VerifiedToken & { readonly kid: string }>({ max: 20_000 });
 
   async function check(token: string): Promise<VerifiedToken> {
-    const hash = createHash("sha256").update(token).digest("base64");
-    const kept = verified.get(hash);
+    const digest = hash("sha256", token, "base64");
+    const kept = verified.get(digest);
     if (kept !== undefined) {
       const isGood =
         kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs() &&
         (await keys.find(kept.kid)) !== undefined;
       if (isGood) return kept;
-      verified.delete(hash);
+      verified.delete(digest);
     }
     const { kid, payload } = await verifySignature(token);
     const found = { ...read(payload), kid };
-    verified.set(hash, found);
+    verified.set(digest, found);
     return found;
   }
 
