@@ -1,7 +1,8 @@
 import type { RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
-import type { NamespaceAction, RepositoryAction, Visibility } from "./actions.ts";
+import type { NamespaceAction, RepositoryAction, RepositoryState, Visibility } from "./actions.ts";
 import type { Actor } from "./actor.ts";
+import type { Right } from "./permit.ts";
 
 /**
  * `allowed`, or why not:
@@ -11,9 +12,21 @@ import type { Actor } from "./actor.ts";
  */
 export type Decision = "allowed" | "unauthenticated" | "insufficient-scope" | "denied";
 
+/** A decision, and the repository that it is about. */
+export interface Located {
+  readonly decision: Decision;
+  /** The name asked for, or the present one of the repository that had it before. */
+  readonly name: RepositoryName;
+}
+
 /** The one decision function. Everything that asks "may they?" asks here. */
 export interface Access {
-  /** Whether the actor may do `action` to the repository of that name, existing or, for 'push', to be created by the push. */
+  /**
+   * As `decide`, for addresses: a name that no repository has now, but one had that the actor may pull, leads to that one, under its present
+   * name. It can be pulled by its old name, and that is all: everything else is `denied`. To everybody else it is a name that nobody has.
+   */
+  locate(actor: Actor, action: RepositoryAction, repository: RepositoryName): Promise<Located>;
+  /** Whether the actor may do `action` to the repository of that name, existing or, for 'push', to be created by the push; by old names as `locate`. */
   decide(actor: Actor, action: RepositoryAction, repository: RepositoryName): Promise<Decision>;
   /** The part of `actions` that `decide` would allow, ignoring the actor's `limits`: what a token may carry. */
   permittedActions(
@@ -26,6 +39,8 @@ export interface Access {
    * actor must not know of are both `denied`.
    */
   decideOnNamespace(actor: Actor, action: NamespaceAction, namespace: string): Promise<Decision>;
+  /** What an actor has on a repository and where it comes from, whatever credential they show. */
+  explain(actor: Actor, repository: RepositoryName): Promise<Explanation>;
   /**
    * What the actor may pull, for listings. `UNAUTHORIZED` when `limits` do not carry `registry:catalog:*`: a fresh token helps
    * (→ challenge).
@@ -39,7 +54,24 @@ export interface Access {
   changed(): void;
 }
 
-/** Everything, or what a listing has to look at: a superset by conditions that a query can tell, and who of them is really in it. */
+/** Why somebody may or may not. */
+export interface Explanation {
+  readonly exists: boolean;
+  readonly visibility: Visibility;
+  readonly state: RepositoryState;
+  /** Whether a push creates repositories in the namespace. */
+  readonly createOnPush: boolean;
+  /** Somebody outside decides instead of what is in `rights`; administrators of the registry excepted. */
+  readonly authority: string | undefined;
+  /** What each thing gives by itself, whatever the state. */
+  readonly rights: readonly Right[];
+  /** Grants that have ended. */
+  readonly expiredGrantIds: readonly number[];
+  /** What is left of it all. */
+  readonly allowed: readonly RepositoryAction[];
+}
+
+/** Everything that is not hidden, or what a listing has to look at: a superset by conditions that a query can tell, and who of them is really in it. */
 export type ReadableRepositories =
   | { readonly kind: "all" }
   | {

@@ -4,7 +4,7 @@ import type { Scope } from "@entrepot/oci/scope";
 import { AppError } from "../lib/app-error.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Database } from "../storage/database/database.ts";
-import type { Access, Decision, DecisionDelegate, ListedRepository, ReadableRepositories } from "./access.ts";
+import type { Access, DecisionDelegate, ListedRepository, Located, ReadableRepositories } from "./access.ts";
 import {
   type NamespaceAction,
   type RepositoryAction,
@@ -13,7 +13,7 @@ import {
 } from "./actions.ts";
 import type { Actor, UserActor } from "./actor.ts";
 import { carries, namedRepositories } from "./credential-scope.ts";
-import { type Asker, isPossible, type Right, rightsFrom } from "./permit.ts";
+import { type Asker, hasEnded, isPossible, type Right, rightsFrom } from "./permit.ts";
 import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
 import type { VersionedCache } from "./versioned-cache.ts";
 
@@ -29,6 +29,8 @@ export interface AccessDeps {
   readonly delegate?: DecisionDelegate | undefined;
 }
 
+const maxAliasSteps = 4;
+
 export function createAccess(deps: AccessDeps): Access {
   const { database, cache, clock, anonymousAccess, defaultNamespace, delegate } = deps;
 
@@ -38,12 +40,17 @@ export function createAccess(deps: AccessDeps): Access {
     );
   }
 
+  const factsOf = (actor: Actor, repository: string) =>
+    factsFor(actor.kind === "user" ? actor.userId : 0, repository);
+
   /** What the actor's own rights allow, whatever credential was shown. */
-  async function rights(actor: Actor, repository: string): Promise<readonly RepositoryAction[]> {
-    const facts = await factsFor(actor.kind === "user" ? actor.userId : 0, repository);
-    const authority = await delegate?.authorityOf(repository);
-    // The house's own administrators can always look after what is kept in it.
-    if (delegate !== undefined && authority !== undefined && !(actor.kind === "user" && actor.isAdmin)) {
+  async function rights(
+    actor: Actor,
+    repository: string,
+    facts: RightsFacts,
+  ): Promise<readonly RepositoryAction[]> {
+    const authority = await authorityOver(actor, repository);
+    if (delegate !== undefined && authority !== undefined) {
       const [outside = []] = await delegate.permitted(authority, actor, repositoryActions, [repository]);
       return outside.filter((action) => isPossible(facts, action));
     }
@@ -51,11 +58,61 @@ export function createAccess(deps: AccessDeps): Access {
     return union(sources).filter((action) => isPossible(facts, action));
   }
 
+  /** The house's own administrators can always look after what is kept in it. */
+  async function authorityOver(actor: Actor, repository: string): Promise<string | undefined> {
+    if (delegate === undefined || (actor.kind === "user" && actor.isAdmin)) return undefined;
+    return delegate.authorityOf(repository);
+  }
+
+  /** The present name of the repository that had this one, if the actor may pull it; undefined = the name leads nowhere for them. */
+  async function follow(
+    actor: Actor,
+    repository: RepositoryName,
+    facts: RightsFacts,
+  ): Promise<RepositoryName | undefined> {
+    let { movedTo } = facts;
+    // By the namespace and by the repository: a present name leads no further. The bound is for what nobody foresaw.
+    for (let step = 0; step < maxAliasSteps && movedTo !== undefined; step += 1) {
+      const name = movedTo;
+      const found = await factsOf(actor, name);
+      if (found.repositoryId === undefined) {
+        movedTo = found.movedTo;
+        continue;
+      }
+      const mayPull = (await rights(actor, name, found)).includes("pull");
+      // A credential that was made for the old name was made for this repository.
+      const isCarried =
+        carries(actor.credentialScopes, "pull", repository) || carries(actor.credentialScopes, "pull", name);
+      return mayPull && isCarried ? name : undefined;
+    }
+    return undefined;
+  }
+
+  async function locate(
+    actor: Actor,
+    action: RepositoryAction,
+    repository: RepositoryName,
+  ): Promise<Located> {
+    const facts = await factsOf(actor, repository);
+    const present = facts.movedTo === undefined ? undefined : await follow(actor, repository, facts);
+    const mayDo =
+      present === undefined
+        ? (await rights(actor, repository, facts)).includes(action) &&
+          carries(actor.credentialScopes, action, repository)
+        : action === "pull";
+    const name = present ?? repository;
+    if (mayDo && (isWithin(actor.limits, repository, action) || isWithin(actor.limits, name, action))) {
+      return { decision: "allowed", name };
+    }
+    if (actor.kind === "anonymous") return { decision: "unauthenticated", name };
+    return { decision: mayDo ? "insufficient-scope" : "denied", name };
+  }
+
   async function isReadable(actor: Actor, row: ListedRepository, own: Listable): Promise<boolean> {
     if (!carries(actor.credentialScopes, "pull", row.name)) return false;
     if ((actor.kind === "user" && actor.isAdmin) || anonymousAccess === "full") return true;
     if ((await delegate?.authorityOf(row.name)) !== undefined) {
-      return (await rights(actor, row.name)).includes("pull");
+      return (await rights(actor, row.name, await factsOf(actor, row.name))).includes("pull");
     }
     return (
       own.visibilities.includes(row.visibility) ||
@@ -127,19 +184,31 @@ export function createAccess(deps: AccessDeps): Access {
   }
 
   return {
-    async decide(actor, action, repository): Promise<Decision> {
-      const mayDo =
-        (await rights(actor, repository)).includes(action) &&
-        carries(actor.credentialScopes, action, repository);
-      if (mayDo && isWithin(actor.limits, repository, action)) return "allowed";
-      if (actor.kind === "anonymous") return "unauthenticated";
-      return mayDo ? "insufficient-scope" : "denied";
-    },
+    locate,
+    decide: async (actor, action, repository) => (await locate(actor, action, repository)).decision,
     async permittedActions(actor, actions, repository) {
-      const allowed = await rights(actor, repository);
+      const facts = await factsOf(actor, repository);
+      if (facts.movedTo !== undefined && (await follow(actor, repository, facts)) !== undefined) {
+        return actions.filter((action) => action === "pull");
+      }
+      const allowed = await rights(actor, repository, facts);
       return actions.filter(
         (action) => allowed.includes(action) && carries(actor.credentialScopes, action, repository),
       );
+    },
+    async explain(actor, repository) {
+      const facts = await factsOf(actor, repository);
+      const nowMs = clock.nowMs();
+      return {
+        exists: facts.repositoryId !== undefined,
+        visibility: facts.visibility,
+        state: facts.state,
+        createOnPush: facts.createOnPush,
+        authority: await authorityOver(actor, repository),
+        rights: rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs }),
+        expiredGrantIds: facts.grants.filter((grant) => hasEnded(grant, nowMs)).map(({ id }) => id),
+        allowed: await rights(actor, repository, facts),
+      };
     },
     async decideOnNamespace(actor, action, namespace) {
       if (actor.kind === "anonymous") return "unauthenticated";

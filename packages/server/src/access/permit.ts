@@ -44,7 +44,7 @@ export function rightsFrom(
     rights.push({ actions: atPlace(facts, ["pull", "push"]), reason });
   }
   for (const grant of facts.grants) {
-    if (grant.expiresAtMs !== undefined && grant.expiresAtMs <= world.nowMs) continue;
+    if (hasEnded(grant, world.nowMs)) continue;
     const reason = { by: "grant", grantId: grant.id } as const;
     rights.push({ actions: atPlace(facts, actionsOf[grant.role]), reason });
   }
@@ -55,6 +55,10 @@ export function rightsFrom(
   if (world.anonymousAccess === "full")
     rights.push({ actions: actionsOf.write, reason: { by: "open-registry" } });
   return rights;
+}
+
+export function hasEnded(grant: { readonly expiresAtMs: number | undefined }, nowMs: number): boolean {
+  return grant.expiresAtMs !== undefined && grant.expiresAtMs <= nowMs;
 }
 
 /** What the state of a repository leaves of an action, whoever asks. */

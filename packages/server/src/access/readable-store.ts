@@ -10,9 +10,9 @@ export function readableCandidates(
   readable: ReadableRepositories,
 ): (eb: ExpressionBuilder<Tables & { r: Tables["repositories"] }, "r">) => Expression<SqlBool> {
   return (eb) => {
-    if (readable.kind === "all") return eb.and([]);
-    const { visibilities, repositoryIds, namespaceIds, paths } = readable.candidates;
     const visible = eb("r.state", "!=", "hidden");
+    if (readable.kind === "all") return visible;
+    const { visibilities, repositoryIds, namespaceIds, paths } = readable.candidates;
     if (paths.includes("")) return visible;
     return eb.and([
       visible,

@@ -1,4 +1,5 @@
 import { matchesRepository, pathsAbove, type RepositoryPattern } from "@entrepot/oci/path-pattern";
+import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import { sql } from "kysely";
 import type { Queryable } from "../storage/database/database.ts";
 import type { RepositoryState, Visibility } from "./actions.ts";
@@ -17,6 +18,8 @@ export interface RightsFacts {
   readonly teamRoles: readonly TeamRole[];
   /** Those that name the repository, directly or by pattern. */
   readonly grants: readonly EffectiveGrant[];
+  /** Where the name leads that no repository has now: the present name of the one that had it, or its name in a renamed namespace. */
+  readonly movedTo: RepositoryName | undefined;
 }
 
 /** What a team may in its organization. */
@@ -88,8 +91,38 @@ export async function loadRights(
     )
     .unionAll(grants.where("g.user_id", "=", userId))
     .unionAll(grants.where("g.team_id", "in", teamsOfUser))
+    .unionAll(
+      db
+        .selectFrom("repository_aliases as ra")
+        .innerJoin("repositories as moved", "moved.id", "ra.repository_id")
+        .select([
+          sql<string>`'repository-alias'`.as("what"),
+          no.as("id"),
+          no.as("other"),
+          no.as("number"),
+          sql<string | null>`moved.name`.as("text"),
+          none.as("pattern"),
+          none.as("state"),
+        ])
+        .where("ra.name", "=", repository),
+    )
+    .unionAll(
+      db
+        .selectFrom("namespace_aliases as na")
+        .innerJoin("namespaces as renamed", "renamed.id", "na.namespace_id")
+        .select([
+          sql<string>`'namespace-alias'`.as("what"),
+          no.as("id"),
+          no.as("other"),
+          no.as("number"),
+          sql<string | null>`renamed.name`.as("text"),
+          none.as("pattern"),
+          none.as("state"),
+        ])
+        .where("na.name", "=", namespace),
+    )
     .execute();
-  return toFacts(rows, repository);
+  return toFacts(rows, asked);
 }
 
 interface RightsRow {
@@ -102,7 +135,11 @@ interface RightsRow {
   readonly state: string | null;
 }
 
-function toFacts(rows: readonly RightsRow[], repository: string): RightsFacts {
+function toFacts(
+  rows: readonly RightsRow[],
+  asked: { readonly repository: string; readonly namespace: string },
+): RightsFacts {
+  const { repository } = asked;
   const facts = rows.find((row) => row.what === "facts");
   const grants = rows.filter(
     (row) =>
@@ -125,7 +162,19 @@ function toFacts(rows: readonly RightsRow[], repository: string): RightsFacts {
       role: toRole(row.text ?? ""),
       expiresAtMs: row.number ?? undefined,
     })),
+    movedTo: typeof facts?.id === "number" ? undefined : movedTo(rows, asked),
   };
+}
+
+function movedTo(
+  rows: readonly RightsRow[],
+  { repository, namespace }: { readonly repository: string; readonly namespace: string },
+): RepositoryName | undefined {
+  const alias = rows.find((row) => row.what === "repository-alias")?.text;
+  if (typeof alias === "string") return tryParseRepositoryName(alias);
+  const renamed = rows.find((row) => row.what === "namespace-alias")?.text;
+  if (typeof renamed !== "string" || !repository.startsWith(`${namespace}/`)) return undefined;
+  return tryParseRepositoryName(`${renamed}${repository.slice(namespace.length)}`);
 }
 
 export function toVisibility(text: string | null | undefined): Visibility {

@@ -1,27 +1,71 @@
 import { formatBearerChallenge } from "@entrepot/oci/challenge";
 import { quoted } from "@entrepot/oci/oci-error";
-import { parseRepositoryName } from "@entrepot/oci/repository-name";
+import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
 import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
 import type { Access } from "../access/access.ts";
 import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import { assertNever } from "../lib/assert-never.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, Permission } from "./endpoint.ts";
 
 interface Target {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
 }
 
-/** Checks an endpoint's permission before its handler runs. Throws `UNAUTHORIZED` (→ challenge) or `DENIED`. */
+/**
+ * Checks an endpoint's permission before its handler runs. Throws `UNAUTHORIZED` (→ challenge) or `DENIED`. Answers the parameters to work with: the
+ * ones given, but for the present name in place of one that a repository had before.
+ */
 export async function authorize(
   access: Access,
   actor: Actor,
   endpoint: Endpoint,
   target: Target,
+): Promise<Target["params"]> {
+  if (endpoint.can.who === "repository") {
+    return authorizeRepository(access, actor, { can: endpoint.can, params: target.params });
+  }
+  await authorizeOther(access, actor, endpoint.can, target);
+  return target.params;
+}
+
+async function authorizeRepository(
+  access: Access,
+  actor: Actor,
+  { can, params }: Pick<Target, "params"> & { readonly can: Extract<Permission, { who: "repository" }> },
+): Promise<Target["params"]> {
+  const repository = parseRepositoryName(params["name"] ?? "");
+  const { decision, name } = await access.locate(actor, can.action, repository);
+  if (decision === "allowed") return name === repository ? params : { ...params, name };
+  if (can.orOverseer === true && (await oversees(access, actor, repository))) return params;
+  if (decision === "unauthenticated") throw signIn();
+  if (decision === "insufficient-scope") {
+    throw new AppError("UNAUTHORIZED", `the token does not carry ${can.action} on ${repository}`, {
+      detail: [{ Type: "repository", Name: repository, Action: can.action }],
+    });
+  }
+  if (name !== repository) {
+    throw new AppError(
+      "DENIED",
+      `${repository} is called ${name} now; use that name to ${verbs[can.action]} it`,
+    );
+  }
+  // The same sentence whether there is such a repository or not.
+  throw new AppError("DENIED", `you may not ${verbs[can.action]} ${repository}, or it does not exist`);
+}
+
+async function oversees(access: Access, actor: Actor, repository: RepositoryName): Promise<boolean> {
+  return access.isAuditor(actor) || (await access.decide(actor, "admin", repository)) === "allowed";
+}
+
+async function authorizeOther(
+  access: Access,
+  actor: Actor,
+  can: Exclude<Permission, { who: "repository" }>,
+  target: Target,
 ): Promise<void> {
-  const { can } = endpoint;
   switch (can.who) {
     case "public":
     case "identified":
@@ -58,19 +102,6 @@ export async function authorize(
       if (actor.kind === "anonymous") throw signIn();
       if (access.isAdministrator(actor)) return;
       throw new AppError("DENIED", "only an administrator with an unlimited credential may do this");
-    case "repository": {
-      const repository = parseRepositoryName(target.params["name"] ?? "");
-      const decision = await access.decide(actor, can.action, repository);
-      if (decision === "allowed") return;
-      if (decision === "denied") {
-        // The same sentence whether there is such a repository or not.
-        throw new AppError("DENIED", `you may not ${verbs[can.action]} ${repository}, or it does not exist`);
-      }
-      if (decision === "unauthenticated") throw signIn();
-      throw new AppError("UNAUTHORIZED", `the token does not carry ${can.action} on ${repository}`, {
-        detail: [{ Type: "repository", Name: repository, Action: can.action }],
-      });
-    }
     default:
       assertNever(can);
   }

@@ -56,7 +56,12 @@ export type Permission =
   | { readonly who: "auditor" }
   | { readonly who: "administrator" }
   | { readonly who: "namespace"; readonly action: NamespaceAction }
-  | { readonly who: "repository"; readonly action: RepositoryAction };
+  | {
+      readonly who: "repository";
+      readonly action: RepositoryAction;
+      /** Whoever administers the repository and every auditor may as well, whatever its state; only for what changes nothing. */
+      readonly orOverseer?: true;
+    };
 
 /** What belongs to one request, passed first to everything it causes. */
 export interface Call {
@@ -78,6 +83,11 @@ export interface Client {
 export interface Request {
   /** Path parameters, percent-decoded, not yet parsed. */
   readonly params: Readonly<Record<string, string>>;
+  /**
+   * What the client calls the repository when that is a name that it had before; `{name}` is then its present one. Addresses in replies go on with
+   * the client's, as its token names it.
+   */
+  readonly addressedAs?: string | undefined;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage["headers"];
   /** The parsed and checked body where the endpoint has a `body` schema; undefined otherwise. */

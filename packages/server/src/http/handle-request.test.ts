@@ -42,7 +42,10 @@ function guarded(path: string, can: Permission, more: Partial<Endpoint> = {}): E
 }
 
 function deciding(decision: Decision, more: Partial<Access> = {}): TestServerOptions {
-  return { authenticate, access: { ...openAccess, decide: async () => decision, ...more } };
+  return {
+    authenticate,
+    access: { ...openAccess, locate: async (_actor, _action, name) => ({ decision, name }), ...more },
+  };
 }
 
 test("every reply has the headers that do not depend on its handler", limit, async (context) => {

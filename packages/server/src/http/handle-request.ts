@@ -116,10 +116,11 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     progress.origin = requestOrigin({ ...progress, headers: request.headers, socket: request.socket }, deps);
     const endpoint = find(deps, request.method ?? "GET", progress);
     const target = { params: progress.params, query: progress.query };
+    let { params } = target;
     if (endpoint.can.who !== "public") {
       checkName(endpoint, progress.params);
       progress.actor = await authenticate(deps, request, progress);
-      await authorize(deps.access, progress.actor, endpoint, target);
+      params = await authorize(deps.access, progress.actor, endpoint, target);
     }
     if (incoming.expectsContinue) incoming.response.writeContinue();
     progress.hasBegunBody = true;
@@ -127,7 +128,9 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     const { headers } = request;
     const { origin, remoteAddress } = progress;
     return await endpoint.handle(callOf(deps, progress, incoming), {
-      ...target,
+      params,
+      addressedAs: params === target.params ? undefined : target.params["name"],
+      query: target.query,
       headers,
       body,
       raw: request,

@@ -107,11 +107,19 @@ eachDatabase((open) => {
     assert.deepEqual(await (await send("GET", path)).json(), {
       name: app,
       visibility: "private",
+      state: "active",
+      description: "",
       createdAtMs,
     });
     const json = { "content-type": "application/json" };
     const changed = await send("PATCH", path, json, Buffer.from('{"visibility":"public"}'));
-    assert.deepEqual(await changed.json(), { name: app, visibility: "public", createdAtMs });
+    assert.deepEqual(await changed.json(), {
+      name: app,
+      visibility: "public",
+      state: "active",
+      description: "",
+      createdAtMs,
+    });
     assert.equal((await send("PATCH", path, json, Buffer.from('{"visibility":"maybe"}'))).status, 400);
     assert.equal((await send("DELETE", path)).status, 204);
     assert.equal((await send("GET", path)).status, 404);

@@ -11,6 +11,7 @@ import { createManifestCache } from "./manifests/manifest-cache.ts";
 import { manifestEndpoints } from "./manifests/manifest-routes.ts";
 import { referrerEndpoints } from "./referrers/referrer-routes.ts";
 import type { RegistryDeps, SparsePolicy } from "./registry-deps.ts";
+import { renameEndpoints } from "./renames/rename-routes.ts";
 import { catalogEndpoints } from "./repositories/catalog-routes.ts";
 import { repositoryEndpoints } from "./repositories/repository-routes.ts";
 import { tagEndpoints } from "./tags/tag-routes.ts";
@@ -64,6 +65,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       ...tagEndpoints(deps),
       ...referrerEndpoints(deps),
       ...repositoryEndpoints(deps),
+      ...renameEndpoints(deps),
     ],
     expireUploads: (expiry) => expireUploads(deps, expiry),
     releaseStaleClaims: () =>

@@ -5,6 +5,9 @@ export const eventKinds = [
   "repository.created",
   "repository.deleted",
   "repository.visibility-changed",
+  "repository.state-changed",
+  "repository.renamed",
+  "namespace.renamed",
   "manifest.pushed",
   "manifest.deleted",
   "tag.updated",
@@ -16,7 +19,8 @@ export type EventKind = (typeof eventKinds)[number];
 export interface NewEvent {
   readonly kind: EventKind;
   readonly atMs: number;
-  readonly repository: string;
+  /** Null for what concerns no repository in particular. */
+  readonly repository: string | null;
   readonly actor: string;
   readonly payload: Readonly<Record<string, string | number | null>>;
 }

@@ -28,7 +28,11 @@ export interface TestServer {
 }
 
 export const openAccess: Access = {
+  locate: async (_actor, _action, name) => ({ decision: "allowed", name }),
   decide: async () => "allowed",
+  explain: async () => {
+    throw new Error("not in these tests");
+  },
   permittedActions: async (_actor, actions) => actions,
   readableRepositories: async () => ({ kind: "all" }),
   decideOnNamespace: async () => "allowed",

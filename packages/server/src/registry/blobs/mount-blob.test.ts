@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { anonymous } from "../../access/actor.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
-import { setVisibility } from "../repositories/change-repository.ts";
+import { changeRepository } from "../repositories/change-repository.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
 import { digestOf, push, readBlob, repositoryName, storedObjects } from "../testing/content.ts";
 import { beforeTransaction } from "../testing/interrupt.ts";
@@ -67,7 +67,7 @@ eachDatabase((open) => {
     const mount = { repository, digest, from: undefined };
     const tryIt = () => mountBlob(registry.deps, registry.call({ actor: stranger }), mount);
     assert.equal(await tryIt(), false);
-    await setVisibility(registry.deps, registry.call(), { name: source, visibility: "public" });
+    await changeRepository(registry.deps, registry.call(), source, { visibility: "public" });
     assert.equal(await tryIt(), true);
   });
 

@@ -58,9 +58,9 @@ async function mayUse(
   mount: { readonly digest: Digest; readonly from: RepositoryName | undefined },
 ): Promise<boolean> {
   if (mount.from !== undefined) {
-    const permitted = await deps.access.permittedActions(actor, ["pull"], mount.from);
-    if (!permitted.includes("pull")) return false;
-    return (await findLinkedBlob(deps.database.read, mount.from, mount.digest)) !== undefined;
+    const { decision, name } = await deps.access.locate({ ...actor, limits: undefined }, "pull", mount.from);
+    if (decision !== "allowed") return false;
+    return (await findLinkedBlob(deps.database.read, name, mount.digest)) !== undefined;
   }
   const blobId = await findBlobId(deps.database.read, mount.digest);
   if (blobId === undefined) return false;

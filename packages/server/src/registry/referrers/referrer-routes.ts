@@ -46,7 +46,11 @@ export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
             ...(artifactTypes.length === 0 ? {} : { "oci-filters-applied": "artifactType" }),
             ...(next === undefined
               ? {}
-              : { link: formatNextLink(nextUrl(repository, subject, artifactTypes, page.limit, next)) }),
+              : {
+                  link: formatNextLink(
+                    nextUrl(request.addressedAs ?? repository, subject, artifactTypes, page.limit, next),
+                  ),
+                }),
           },
           body: { kind: "bytes", bytes: Buffer.from(JSON.stringify(value)) },
         };

@@ -20,7 +20,7 @@ import { administrator, openTestRegistry } from "../testing/open-test-registry.t
 import { addUser } from "../testing/people.ts";
 import { appendToUpload } from "../uploads/append-to-upload.ts";
 import { beginUpload } from "../uploads/begin-upload.ts";
-import { deleteRepository, getRepository, setVisibility } from "./change-repository.ts";
+import { changeRepository, deleteRepository, getRepository } from "./change-repository.ts";
 import { ensureRepository } from "./ensure-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
 
@@ -82,7 +82,7 @@ eachDatabase((open) => {
     await ensureRepository(registry.deps, registry.call(), name);
     const stranger = await addUser(registry, "stranger");
     assert.equal(await registry.deps.access.decide(stranger, "pull", name), "denied");
-    const changed = await setVisibility(registry.deps, registry.call(), { name, visibility: "public" });
+    const changed = await changeRepository(registry.deps, registry.call(), name, { visibility: "public" });
     assert.equal(changed.visibility, "public");
     assert.equal(await registry.deps.access.decide(stranger, "pull", name), "allowed");
     const events = await registry.database.read
@@ -93,7 +93,7 @@ eachDatabase((open) => {
     assert.deepEqual(JSON.parse(events[1]?.payload ?? ""), { before: "private", visibility: "public" });
     const missing = repositoryName("no/where");
     await assert.rejects(
-      setVisibility(registry.deps, registry.call(), { name: missing, visibility: "public" }),
+      changeRepository(registry.deps, registry.call(), missing, { visibility: "public" }),
       {
         code: "NAME_UNKNOWN",
       },
@@ -146,7 +146,7 @@ eachDatabase((open) => {
     for (const each of names) await ensureRepository(registry.deps, registry.call(), each);
     const [app, publicOne] = names;
     assert.ok(app !== undefined && publicOne !== undefined);
-    await setVisibility(registry.deps, registry.call(), { name: publicOne, visibility: "public" });
+    await changeRepository(registry.deps, registry.call(), publicOne, { visibility: "public" });
     const reader = await addUser(registry, "reader", [[app, "read"]]);
     const stranger = await addUser(registry, "stranger");
     const owner = await addUser(registry, "owner");

@@ -2,9 +2,12 @@ import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { deleteRepository, getRepository, type RepositoryRow, setVisibility } from "./change-repository.ts";
+import { changeRepository, deleteRepository, getRepository } from "./change-repository.ts";
+import { createRepository } from "./create-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
-import type { RepositoryPatch } from "./repository-schema.ts";
+import { listHidden } from "./list-hidden.ts";
+import type { NewRepositoryBody, RepositoryPatch } from "./repository-schema.ts";
+import { shapeRepository } from "./shape-repository.ts";
 
 const schemas = () => import("./repository-schema.ts");
 
@@ -19,32 +22,52 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "GET",
       path: "/api/v1/repositories",
       can: { who: "identified" },
-      summary: "Repositories that the caller may pull, by name (`n`, `last`).",
+      summary:
+        "Repositories that the caller may pull, by name (`n`, `last`); with `state=hidden` the hidden ones, for administrators and auditors.",
       reply: async () => (await schemas()).repositoryList,
       handle: async (call, request) => {
         const page = parsePage(request.query, limits);
-        const { repositories, hasMore } = await listCatalog(deps, call.actor, page);
+        const isHidden = request.query.get("state") === "hidden";
+        const list = isHidden ? listHidden : listCatalog;
+        const { repositories, hasMore } = await list(deps, call.actor, page);
         const last = repositories.at(-1)?.name;
+        const filter = isHidden ? "state=hidden&" : "";
         const next =
           hasMore && last !== undefined
-            ? `/api/v1/repositories?n=${page.limit}&last=${encodeURIComponent(last)}`
+            ? `/api/v1/repositories?${filter}n=${page.limit}&last=${encodeURIComponent(last)}`
             : null;
         return {
           status: 200,
-          body: { kind: "json", value: { repositories: repositories.map(shape), next } },
+          body: { kind: "json", value: { repositories: repositories.map(shapeRepository), next } },
         };
+      },
+    }),
+    endpoint({
+      id: "repositories.create",
+      method: "POST",
+      path: "/api/v1/namespaces/{namespace}/repositories",
+      can: { who: "namespace", action: "create" },
+      summary: "Create an empty repository; `name` is the whole name.",
+      body: async () => (await schemas()).newRepository,
+      reply: async () => (await schemas()).repositoryReply,
+      handle: async (call, request) => {
+        const { name, ...settings } = request.body as NewRepositoryBody; // as: checked against `body` before
+        const namespace = request.params["namespace"] ?? "";
+        const created = { ...settings, namespace, name: parseRepositoryName(name) };
+        const repository = await createRepository(deps, call, created);
+        return { status: 201, body: { kind: "json", value: shapeRepository(repository) } };
       },
     }),
     endpoint({
       id: "repositories.get",
       method: "GET",
       path: item,
-      can: { who: "repository", action: "pull" },
-      summary: "One repository.",
+      can: { who: "repository", action: "pull", orOverseer: true },
+      summary: "One repository; a hidden one for whoever administers it, and auditors.",
       reply: async () => (await schemas()).repositoryReply,
       handle: async (_call, request) => {
         const repository = await getRepository(deps, parseRepositoryName(request.params["name"] ?? ""));
-        return { status: 200, body: { kind: "json", value: shape(repository) } };
+        return { status: 200, body: { kind: "json", value: shapeRepository(repository) } };
       },
     }),
     endpoint({
@@ -52,14 +75,14 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "PATCH",
       path: item,
       can: { who: "repository", action: "admin" },
-      summary: "Change a repository's visibility.",
+      summary: "Change a repository's visibility, state or description.",
       body: async () => (await schemas()).repositoryPatch,
       reply: async () => (await schemas()).repositoryReply,
       handle: async (call, request) => {
         const name = parseRepositoryName(request.params["name"] ?? "");
-        const { visibility } = request.body as RepositoryPatch; // as: checked against `body` before
-        const repository = await setVisibility(deps, call, { name, visibility });
-        return { status: 200, body: { kind: "json", value: shape(repository) } };
+        const change = request.body as RepositoryPatch; // as: checked against `body` before
+        const repository = await changeRepository(deps, call, name, change);
+        return { status: 200, body: { kind: "json", value: shapeRepository(repository) } };
       },
     }),
     endpoint({
@@ -74,12 +97,4 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       },
     }),
   ];
-}
-
-function shape(repository: RepositoryRow) {
-  return {
-    name: repository.name,
-    visibility: repository.visibility,
-    createdAtMs: repository.createdAtMs,
-  };
 }

@@ -4,7 +4,7 @@ import type { RepositoryState, Visibility } from "../../access/actions.ts";
 import { readableCandidates } from "../../access/readable-store.ts";
 import { toVisibility } from "../../access/rights-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forKeyShare, forNoKeyUpdate, forShare } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forNoKeyUpdate, forShare, forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface RepositoryRow extends ListedRepository {
   readonly state: RepositoryState;
@@ -50,12 +50,12 @@ export async function lockRepositoryForDelete(tx: Tx, repositoryId: number): Pro
   return (await forNoKeyUpdate(tx, query).executeTakeFirst()) !== undefined;
 }
 
-/** Inserts the namespace when it is missing and tells its id and settings. */
+/** Inserts the namespace when it is missing and tells its id and settings, and whether it is new. */
 export async function ensureNamespace(
   tx: Tx,
   namespace: { readonly name: string; readonly defaultVisibility: Visibility; readonly nowMs: number },
-): Promise<{ readonly id: number; readonly defaultVisibility: Visibility }> {
-  await tx
+): Promise<{ readonly id: number; readonly defaultVisibility: Visibility; readonly isNew: boolean }> {
+  const inserted = await tx
     .insertInto("namespaces")
     .values({
       name: namespace.name,
@@ -66,12 +66,17 @@ export async function ensureNamespace(
       created_at_ms: namespace.nowMs,
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
-    .execute();
+    .returning("id")
+    .executeTakeFirst();
   const row = await forKeyShare(
     tx,
     tx.selectFrom("namespaces").select(["id", "default_visibility"]).where("name", "=", namespace.name),
   ).executeTakeFirstOrThrow();
-  return { id: row.id, defaultVisibility: toVisibility(row.default_visibility) };
+  return {
+    id: row.id,
+    defaultVisibility: toVisibility(row.default_visibility),
+    isNew: inserted !== undefined,
+  };
 }
 
 /** Inserts a repository; undefined when one of that name appeared meanwhile. */
@@ -81,6 +86,7 @@ export async function insertRepository(
     readonly name: RepositoryName;
     readonly namespaceId: number;
     readonly visibility: Visibility;
+    readonly description: string;
     readonly nowMs: number;
   },
 ): Promise<number | undefined> {
@@ -90,6 +96,7 @@ export async function insertRepository(
       name: repository.name,
       namespace_id: repository.namespaceId,
       visibility: repository.visibility,
+      description: repository.description,
       created_at_ms: repository.nowMs,
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
@@ -98,8 +105,42 @@ export async function insertRepository(
   return row?.id;
 }
 
-export async function updateVisibility(tx: Tx, repositoryId: number, visibility: Visibility): Promise<void> {
-  await tx.updateTable("repositories").set({ visibility }).where("id", "=", repositoryId).execute();
+export interface RepositorySettings {
+  readonly visibility?: Visibility;
+  readonly state?: RepositoryState;
+  readonly description?: string;
+}
+
+/** Sets what is given; false when the repository is gone. */
+export async function updateSettings(
+  tx: Tx,
+  repositoryId: number,
+  settings: RepositorySettings,
+): Promise<boolean> {
+  const query = tx.updateTable("repositories").set(settings).where("id", "=", repositoryId);
+  return (await query.executeTakeFirst()).numUpdatedRows > 0n;
+}
+
+/** The repository as it is now, and until this transaction ends. */
+export async function lockRepository(tx: Tx, name: RepositoryName): Promise<RepositoryRow | undefined> {
+  const query = tx.selectFrom("repositories").select(columns).where("name", "=", name);
+  const row = await forUpdate(tx, query).executeTakeFirst();
+  return row === undefined ? undefined : toRepository(row);
+}
+
+/** Hidden repositories by name after `last`. */
+export async function listHiddenRepositories(
+  db: Queryable,
+  page: { readonly last: string | undefined; readonly limit: number },
+): Promise<readonly RepositoryRow[]> {
+  let query = db
+    .selectFrom("repositories")
+    .select(columns)
+    .where("state", "=", "hidden")
+    .orderBy("name")
+    .limit(page.limit);
+  if (page.last !== undefined) query = query.where("name", ">", page.last);
+  return (await query.execute()).map(toRepository);
 }
 
 /** Names in byte order after `last`, at most `limit`, of the repositories that are candidates for a listing. */

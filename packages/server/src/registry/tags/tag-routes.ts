@@ -19,17 +19,18 @@ export function tagEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       summary: "Tags in byte order, by pages (`n`, `last`).",
       handle: async (_call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
+        const name = request.addressedAs ?? repository;
         const page = parsePage(request.query, limits);
         const { tags, hasMore } = await listTags(deps, repository, page);
         const last = tags.at(-1);
         const next =
           hasMore && last !== undefined
-            ? `/v2/${repository}/tags/list?n=${page.limit}&last=${encodeURIComponent(last)}`
+            ? `/v2/${name}/tags/list?n=${page.limit}&last=${encodeURIComponent(last)}`
             : undefined;
         return {
           status: 200,
           headers: next === undefined ? {} : { link: formatNextLink(next) },
-          body: { kind: "json", value: { name: repository, tags } },
+          body: { kind: "json", value: { name, tags } },
         };
       },
     }),

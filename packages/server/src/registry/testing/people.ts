@@ -31,3 +31,55 @@ export async function addUser(
   registry.deps.access.changed();
   return userActor(userId, username);
 }
+
+/** A namespace of somebody, or an organization. */
+export async function addNamespace(registry: TestRegistry, name: string, owner?: UserActor): Promise<number> {
+  const { id } = await registry.database.transaction((tx) =>
+    tx
+      .insertInto("namespaces")
+      .values({
+        name,
+        kind: owner === undefined ? "organization" : "user",
+        owner_user_id: owner?.userId ?? null,
+        default_visibility: "private",
+        create_on_push: 1,
+        created_at_ms: 0,
+      })
+      .returning("id")
+      .executeTakeFirstOrThrow(),
+  );
+  registry.deps.access.changed();
+  return id;
+}
+
+export async function addTeam(
+  registry: TestRegistry,
+  namespace: string,
+  team: {
+    readonly name: string;
+    readonly role: "member" | "creator" | "admin";
+    readonly members: readonly UserActor[];
+  },
+): Promise<number> {
+  const teamId = await registry.database.transaction(async (tx) => {
+    const { id } = await tx
+      .selectFrom("namespaces")
+      .select("id")
+      .where("name", "=", namespace)
+      .executeTakeFirstOrThrow();
+    const made = await tx
+      .insertInto("teams")
+      .values({ namespace_id: id, name: team.name, role: team.role, description: "", created_at_ms: 0 })
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    for (const { userId } of team.members) {
+      await tx
+        .insertInto("team_members")
+        .values({ team_id: made.id, user_id: userId, origin: "manual", added_at_ms: 0 })
+        .execute();
+    }
+    return made.id;
+  });
+  registry.deps.access.changed();
+  return teamId;
+}
