@@ -6,7 +6,9 @@ import { pruneEvents } from "../activity/events/event-store.ts";
 import type { Config } from "../config/config.ts";
 import { smtpOf } from "../config/email-settings.ts";
 import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
+import type { Endpoint } from "../http/endpoint.ts";
 import type { TlsFiles } from "../http/http-deps.ts";
+import { openapiEndpoints } from "../http/openapi/openapi-routes.ts";
 import { AppError } from "../lib/app-error.ts";
 import { newUuid } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
@@ -15,6 +17,7 @@ import {
   createGarbageCollector,
   type GarbageCollector,
 } from "../lifecycle/garbage-collection/garbage-collector.ts";
+import type { HealthDeps } from "../operations/health/check-health.ts";
 import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
@@ -50,25 +53,11 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, metrics, log) };
   const instanceId = newUuid();
   const registry = buildRegistry(config, stores, log, instanceId);
-  const email = createEmail({
-    ...stores,
-    log,
-    instanceId,
-    metrics,
-    smtp: smtpOf(config),
-    publicUrl: config.publicUrl,
-  });
+  const email = buildEmail(config, stores, { log, instanceId, metrics });
   const collector = buildCollector(config, stores, { registry, email }, { log, instanceId, metrics });
   const health = { ...stores, isDraining: () => server.isDraining() };
   const server: HttpServer = await createHttpServer({
-    endpoints: [
-      ...registry.endpoints,
-      ...stores.identity.endpoints,
-      ...email.endpoints,
-      ...garbageCollectionEndpoints(collector),
-      ...healthEndpoints(health),
-      ...metricsEndpoints(metrics, config.metricsAccess),
-    ],
+    endpoints: gatherEndpoints(config, { stores, registry, email, collector, health, metrics }),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
     access: stores.access,
     tokenService: config.tokenService,
@@ -107,6 +96,46 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   };
 }
 
+interface Areas {
+  readonly stores: Stores;
+  readonly registry: Registry;
+  readonly email: Email;
+  readonly collector: GarbageCollector;
+  readonly health: HealthDeps;
+  readonly metrics: MetricsRegistry;
+}
+
+/** Everything that the server answers. The documents and the permission matrix are made from the same list. */
+function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
+  const all: readonly Endpoint[] = [
+    ...areas.registry.endpoints,
+    ...areas.stores.identity.endpoints,
+    ...areas.email.endpoints,
+    ...garbageCollectionEndpoints(areas.collector),
+    ...healthEndpoints(areas.health),
+    ...metricsEndpoints(areas.metrics, config.metricsAccess),
+    ...openapiEndpoints(() => all),
+  ];
+  return all;
+}
+
+/** The endpoints of a server so configured, built over the stores without touching them: nothing is opened, listens or runs. */
+export function buildEndpoints(config: Config, log: Log, stores: Stores): readonly Endpoint[] {
+  const metrics = new MetricsRegistry();
+  const instanceId = newUuid();
+  const registry = buildRegistry(config, stores, log, instanceId);
+  const email = buildEmail(config, stores, { log, instanceId, metrics });
+  const collector = buildCollector(config, stores, { registry, email }, { log, instanceId, metrics });
+  return gatherEndpoints(config, {
+    stores,
+    registry,
+    email,
+    collector,
+    metrics,
+    health: { ...stores, isDraining: () => false },
+  });
+}
+
 /** Measured call by call, and what may be repeated is tried again. */
 function wrapBlobs(blobs: BlobStore, metrics: MetricsRegistry, log: Log): BlobStore {
   return withRetry(withMetrics(blobs, declareBlobStoreMetrics(metrics)), {
@@ -135,11 +164,21 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
   });
 }
 
+interface ProcessParts {
+  readonly log: Log;
+  readonly instanceId: string;
+  readonly metrics: MetricsRegistry;
+}
+
+function buildEmail(config: Config, stores: Stores, process: ProcessParts): Email {
+  return createEmail({ ...stores, ...process, smtp: smtpOf(config), publicUrl: config.publicUrl });
+}
+
 function buildCollector(
   config: Config,
   stores: Stores,
   areas: { readonly registry: Registry; readonly email: Email },
-  process: { readonly log: Log; readonly instanceId: string; readonly metrics: MetricsRegistry },
+  process: ProcessParts,
 ): GarbageCollector {
   const { database, clock } = stores;
   const { registry, email } = areas;

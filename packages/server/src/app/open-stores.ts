@@ -48,6 +48,20 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
   };
   const file = join(config.dataDir, "secret.key");
   const secretBox = await openSecretBox({ secretKey: config.secretKey, file }, database, log);
+  return assembleStores(config, log, { database, blobs, clock, secretBox });
+}
+
+/** What the areas stand on. */
+export interface Ground {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly secretBox: SecretBox;
+}
+
+/** Builds the areas that only need the stores, in rank order. Touches none of the stores. */
+export function assembleStores(config: Config, log: Log, ground: Ground): Stores {
+  const { database, blobs, clock, secretBox } = ground;
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
   const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace });

@@ -5,6 +5,7 @@ import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import type { Actor } from "../access/actor.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobReader } from "../storage/blob-store/blob-store.ts";
+import type { QueryParameter } from "./query-parameter.ts";
 
 /**
  * Endpoints are data. The server, the reference documents and the test "every endpoint × every kind of caller" come from
@@ -22,6 +23,8 @@ export interface Endpoint {
   /** Who may call it; checked before `handle` runs. */
   readonly can: Permission;
   readonly summary: string;
+  /** What the query may have; checked before `handle`. Parameters that are not declared are let through. */
+  readonly query?: readonly QueryParameter[];
   /**
    * Shape of a JSON or form body, checked before `handle`; absent = the handler reads `request.raw` or expects no body. Schemas are loaded when they
    * are first needed: most processes never check most bodies, and the schema library is larger than the rest of the server.

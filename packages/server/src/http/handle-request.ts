@@ -13,6 +13,7 @@ import type { HttpDeps } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
 import type { Match } from "./match-path.ts";
 import { beginProgress, type Progress } from "./progress.ts";
+import { checkQuery } from "./query-parameter.ts";
 import { readBody } from "./read-body.ts";
 import { requestOrigin } from "./request-origin.ts";
 import { type Exchange, sendReply } from "./send-reply.ts";
@@ -124,6 +125,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     }
     if (incoming.expectsContinue) incoming.response.writeContinue();
     progress.hasBegunBody = true;
+    if (endpoint.query !== undefined) checkQuery(endpoint.query, target.query);
     const body = await checkedBody(deps, incoming, endpoint);
     const { headers } = request;
     const { origin, remoteAddress } = progress;

@@ -74,6 +74,13 @@ export function tokenEndpoints(
       path: "/token",
       can: { who: "identified" },
       summary: "A bearer token for the caller, as docker asks for it.",
+      query: [
+        { name: "service", form: "text", description: "the service of the challenge" },
+        { name: "scope", form: "text", isRepeatable: true, description: "repository:acme/app:pull,push" },
+        { name: "account", form: "text", description: "the user's name, again" },
+        { name: "client_id", form: "text", description: "the program that asks" },
+        { name: "offline_token", form: "text", description: "true: a refresh token, too" },
+      ],
       handle: byGet,
     }),
     endpoint({

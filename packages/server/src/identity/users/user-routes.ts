@@ -1,4 +1,5 @@
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { pageParameters } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -34,6 +35,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users",
       can: administrator,
       summary: "Users by name (`n`, `last`).",
+      query: pageParameters,
       reply: async () => (await schemas()).userList,
       handle: async (_call, request) => {
         const page = parsePage(request.query, limits);

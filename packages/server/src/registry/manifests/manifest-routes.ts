@@ -56,6 +56,9 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "push" },
       summary: "Push a manifest by tag, or by digest with any number of `tag` parameters.",
+      query: [
+        { name: "tag", form: "text", isRepeatable: true, description: "a tag to set, beside the digest" },
+      ],
       handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
         const tags = tagsOf(request, reference);

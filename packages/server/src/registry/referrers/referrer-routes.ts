@@ -3,6 +3,7 @@ import { formatNextLink } from "@entrepot/oci/link-header";
 import { mediaTypes } from "@entrepot/oci/media-types";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { pageParameters } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -20,6 +21,15 @@ export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: "/v2/{name}/referrers/{digest}",
       can: { who: "repository", action: "pull" },
       summary: "Manifests that have the digest as their subject, filtered by `artifactType`, by pages.",
+      query: [
+        ...pageParameters,
+        {
+          name: "artifactType",
+          form: "text",
+          isRepeatable: true,
+          description: "only manifests of this type",
+        },
+      ],
       handle: async (_call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const subject = parseDigest(request.params["digest"] ?? "");

@@ -1,5 +1,6 @@
 import { formatNextLink } from "@entrepot/oci/link-header";
 import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { pageParameters } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -43,6 +44,7 @@ export function catalogEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: "/v2/_catalog",
       can: { who: "identified" },
       summary: "Repositories that the caller may pull, by pages (`n`, `last`).",
+      query: pageParameters,
       extraScopes: () => [{ type: "registry", name: "catalog", actions: ["*"] }],
       handle: async (call, request) => {
         requireIdentity(deps, call);

@@ -1,5 +1,6 @@
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { pageParameters } from "../../http/query-parameter.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { changeRepository, deleteRepository, getRepository } from "./change-repository.ts";
@@ -24,6 +25,7 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       can: { who: "identified" },
       summary:
         "Repositories that the caller may pull, by name (`n`, `last`); with `state=hidden` the hidden ones, for administrators and auditors.",
+      query: pageParameters,
       reply: async () => (await schemas()).repositoryList,
       handle: async (call, request) => {
         const page = parsePage(request.query, limits);

@@ -1,6 +1,7 @@
 import { formatNextLink } from "@entrepot/oci/link-header";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { pageParameters } from "../../http/query-parameter.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { listTags } from "./list-tags.ts";
@@ -17,6 +18,7 @@ export function tagEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: "/v2/{name}/tags/list",
       can: { who: "repository", action: "pull" },
       summary: "Tags in byte order, by pages (`n`, `last`).",
+      query: pageParameters,
       handle: async (_call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const name = request.addressedAs ?? repository;

@@ -32,6 +32,12 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: collection,
       can: push,
       summary: "Start an upload, push a whole blob (`digest`), or mount one (`mount`, `from`).",
+      query: [
+        { name: "digest", form: "text", description: "the body is the whole blob, and this its digest" },
+        { name: "mount", form: "text", description: "the digest of a blob to take over instead" },
+        { name: "from", form: "text", description: "the repository that has it" },
+        { name: "digest-algorithm", form: "text", description: "what the digest will be made with" },
+      ],
       extraScopes: ({ query }) => {
         const source = tryParseRepositoryName(query.get("from") ?? "");
         return source === undefined ? [] : [{ type: "repository", name: source, actions: ["pull"] }];
@@ -72,6 +78,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: push,
       summary: "Close an upload with the digest of the whole blob; the body may be the last chunk.",
+      query: [{ name: "digest", form: "text", description: "the digest of the whole blob" }],
       handle: async (call, request) => {
         const target = targetOf(request);
         const text = request.query.get("digest");
