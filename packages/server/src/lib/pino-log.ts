@@ -34,11 +34,14 @@ export function createLog(options: LogOptions): Log {
 }
 
 function wrap(logger: Logger): Log {
+  const at = (level: LogOptions["level"]) => (fields: LogFields, message: string) => {
+    if (logger.isLevelEnabled(level)) logger[level](redact(fields), message);
+  };
   return {
-    error: (fields, message) => logger.error(redact(fields), message),
-    warn: (fields, message) => logger.warn(redact(fields), message),
-    info: (fields, message) => logger.info(redact(fields), message),
-    debug: (fields, message) => logger.debug(redact(fields), message),
+    error: at("error"),
+    warn: at("warn"),
+    info: at("info"),
+    debug: at("debug"),
     child: (fields: LogFields) => wrap(logger.child(redact(fields))),
   };
 }
