@@ -105,8 +105,9 @@ function matchesComponents(pattern: readonly string[], name: readonly string[]):
   const fixed = isOpen ? pattern.slice(0, -1) : pattern;
   if (isOpen ? name.length <= fixed.length : name.length !== fixed.length) return false;
   return fixed.every((component, index) => {
-    const part = name[index] ?? "";
-    return part !== "**" && matchesText(component, part);
+    const part = name[index];
+    // `**` of a pattern that is looked at as a name is more than any one component.
+    return part !== undefined && part !== "**" && matchesText(component, part);
   });
 }
 
