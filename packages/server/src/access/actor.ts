@@ -27,6 +27,10 @@ export interface UserActor {
   readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token" | "session";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
+  /** Elevations that they hold now; what they do is recorded as done under these. */
+  readonly elevationIds?: readonly number[];
+  /** An administrator for the time of an elevation only: must not make that last. */
+  readonly isElevatedAdmin?: boolean;
   /** Set when a browser session was shown. */
   readonly sessionId?: number | undefined;
   /** When the owner of the session last proved who they are; set with `sessionId`. */

@@ -75,6 +75,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     metrics,
     clock: stores.clock,
     newRequestId: newUuid,
+    onAnswered: stores.audit.onAnswered,
   });
   const firstAdministrator = await stores.ensureFirstAdministrator();
   // With one process on SQLite nobody else can hold an upload: what the process before held is free.
@@ -82,6 +83,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const port = await server.listen(config.port, config.host);
   collector.start();
   email.start();
+  stores.audit.start();
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
   return {
     port,
@@ -111,6 +113,7 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     ...areas.registry.endpoints,
     ...areas.stores.identity.endpoints,
     ...areas.email.endpoints,
+    ...areas.stores.audit.endpoints,
     ...garbageCollectionEndpoints(areas.collector),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),
@@ -207,6 +210,7 @@ function buildCollector(
       },
       { name: "mails", run: () => email.prune() },
       { name: "refresh-tokens", run: () => stores.identity.prune() },
+      { name: "audit", run: () => stores.audit.prune() },
     ],
   });
 }

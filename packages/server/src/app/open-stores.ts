@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Access } from "../access/access.ts";
 import { createAccess } from "../access/create-access.ts";
 import { createVersionedCache } from "../access/versioned-cache.ts";
+import { type Audit, type AuditOptions, createAudit } from "../activity/audit/audit.ts";
 import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
@@ -15,6 +16,7 @@ import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 import type { FirstAdministrator } from "./announce.ts";
+import { programVersion } from "./program-version.ts";
 import { openSecretBox } from "./secret-key.ts";
 
 /** What every command works with, the server included: the stores, and who is who. */
@@ -23,6 +25,7 @@ export interface Stores {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly access: Access;
+  readonly audit: Audit;
   readonly identity: Identity;
   readonly secretBox: SecretBox;
   ensureFirstAdministrator(): Promise<FirstAdministrator | undefined>;
@@ -65,6 +68,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
   const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace });
+  const audit = openAudit(config, { database, clock, log, secretBox });
   const outgoing = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
   const identity = createIdentity({
     database,
@@ -91,14 +95,34 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     blobs,
     clock,
     access,
+    audit,
     identity,
     secretBox,
     ensureFirstAdministrator: () =>
       identity.ensureFirstAdministrator({ username: config.adminUsername, password: config.adminPassword }),
     async close() {
+      await audit.stop();
       await outgoing.close();
       await database.close();
       await blobs.close();
     },
   };
+}
+
+function openAudit(
+  config: Config,
+  deps: Pick<AuditOptions, "database" | "clock" | "log" | "secretBox">,
+): Audit {
+  return createAudit({
+    ...deps,
+    recording: {
+      pulls: config.auditPulls,
+      pullsOneIn: config.auditPullsOneIn,
+      denials: config.auditDenials,
+      defaultNamespace: config.defaultNamespace,
+    },
+    anchorMs: config.auditAnchorMinutes * 60_000,
+    retentionMs: config.auditRetentionDays * 86_400_000,
+    version: programVersion,
+  });
 }

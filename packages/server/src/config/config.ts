@@ -1,3 +1,4 @@
+import { auditSettings } from "./audit-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
 import { sessionSettings } from "./session-settings.ts";
@@ -296,6 +297,7 @@ export const settings = {
     max: 3_600,
     description: "How long requests under way may take to finish after SIGTERM.",
   }),
+  ...auditSettings,
   ...outgoingSettings,
 } as const;
 

@@ -106,12 +106,19 @@ export interface Request {
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
-  /** Absent = no body. `json` is serialised; `bytes` is sent as it is; `blob` is streamed and its reader closed in every case. */
+  /** Absent = no body. `json` is serialised; `bytes` is sent as it is; `stream` is sent as it is made; `blob` is streamed and its reader closed in every case. */
   readonly body?:
     | { readonly kind: "json"; readonly value: unknown }
     | { readonly kind: "bytes"; readonly bytes: Uint8Array }
     | { readonly kind: "text"; readonly text: string }
+    | StreamBody
     | BlobBody;
+}
+
+/** A reply of unknown length. When making it fails half-way the connection is cut, so that nobody takes a part for the whole. */
+export interface StreamBody {
+  readonly kind: "stream";
+  readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 /** Bytes of a blob: the whole of it, one range, or several (multipart/byteranges). Sender and headers are `http/`'s business. */

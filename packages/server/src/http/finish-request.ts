@@ -1,12 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { actorName } from "../access/actor.ts";
 import type { Log } from "../lib/log.ts";
+import type { Answered } from "./answered.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
+import { presentedName } from "./presented-name.ts";
 import type { Progress } from "./progress.ts";
 
 /** Counts a request and writes its log line: once, at the end, whatever became of it. */
 export function finishRequest(
-  deps: { readonly log: Log; readonly httpMetrics: HttpMetrics },
+  deps: {
+    readonly log: Log;
+    readonly httpMetrics: HttpMetrics;
+    readonly onAnswered?: ((answered: Answered) => void) | undefined;
+  },
   request: IncomingMessage,
   progress: Progress,
   isAborted: boolean,
@@ -36,6 +42,24 @@ export function finishRequest(
   // Health checks every few seconds would drown the rest.
   if (progress.pathname.startsWith("/health/")) deps.log.debug(fields, "request");
   else deps.log.info(fields, "request");
+  if (!isAborted && deps.onAnswered !== undefined) deps.onAnswered(answeredOf(request, progress));
+}
+
+function answeredOf(request: IncomingMessage, progress: Progress): Answered {
+  const { actor, status, remoteAddress } = progress;
+  const { headers } = request;
+  return {
+    requestId: progress.requestId,
+    endpoint: progress.endpoint,
+    params: progress.params,
+    status,
+    code: progress.code,
+    actor,
+    presentedName:
+      actor.kind === "anonymous" && status >= 400 ? presentedName(headers.authorization) : undefined,
+    client: { address: remoteAddress, userAgent: headers["user-agent"]?.slice(0, 200) },
+    digest: progress.digest,
+  };
 }
 
 /**

@@ -61,6 +61,8 @@ export async function handleRequest(deps: HandlerDeps, incoming: Incoming): Prom
 async function send(deps: HandlerDeps, incoming: Incoming, progress: Progress, reply: Reply): Promise<void> {
   const { request, response, signal } = incoming;
   progress.status = reply.status;
+  const digest = reply.headers?.["docker-content-digest"];
+  if (typeof digest === "string") progress.digest = digest;
   const transfer: Transfer = {
     signal,
     sent: (bytes) => {

@@ -4,6 +4,7 @@ import type { Access } from "../access/access.ts";
 import type { Actor } from "../access/actor.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { Answered } from "./answered.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 export interface HttpDeps {
@@ -26,6 +27,8 @@ export interface HttpDeps {
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   readonly newRequestId: () => string;
+  /** Told of every request at its end; must not throw and is not waited for. */
+  readonly onAnswered?: ((answered: Answered) => void) | undefined;
 }
 
 /** What a cookie must be judged by; clients that know no cookies are never called at such an address. */

@@ -28,6 +28,8 @@ export interface Progress {
   hasBegunBody: boolean;
   status: number;
   code: string | undefined;
+  /** Of the manifest or blob that is sent. */
+  digest: string | undefined;
   bytesOut: number;
 }
 
@@ -58,6 +60,7 @@ export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progres
     hasBegunBody: false,
     status: 0,
     code: undefined,
+    digest: undefined,
     bytesOut: 0,
   };
 }

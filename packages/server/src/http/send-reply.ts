@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { BlobSender, Transfer } from "./blob-sender.ts";
-import type { Reply } from "./endpoint.ts";
+import { type BlobSender, type Transfer, writeChunk } from "./blob-sender.ts";
+import type { BlobBody, Reply, StreamBody } from "./endpoint.ts";
 import { readRest } from "./read-rest.ts";
 import { sendBlob, toOutgoing } from "./send-blob.ts";
 
@@ -32,7 +32,8 @@ export async function sendReply(
     } finally {
       await body.reader.close();
     }
-  } else sendBytes(exchange, reply.status, headers, body, transfer);
+  } else if (body?.kind === "stream") await sendStream(exchange, reply.status, headers, body, transfer);
+  else sendBytes(exchange, reply.status, headers, body, transfer);
   // A body that was refused unread. The client has the whole reply by now, but only a connection that stays open lets it read that.
   if (!request.complete && !exchange.withholdsBody) {
     response.flushHeaders();
@@ -44,11 +45,31 @@ export async function sendReply(
   if (!response.writableEnded) response.end();
 }
 
+type WholeBody = Exclude<NonNullable<Reply["body"]>, BlobBody | StreamBody>;
+
+/** Chunk by chunk, each when the client has taken the one before. The headers go with the first, so that what fails before it is told properly. */
+async function sendStream(
+  { request, response }: Exchange,
+  status: number,
+  headers: Record<string, string | number | readonly string[]>,
+  body: StreamBody,
+  transfer: Transfer,
+): Promise<void> {
+  if (request.method !== "HEAD") {
+    for await (const chunk of body.chunks) {
+      if (!response.headersSent) response.writeHead(status, toOutgoing(headers));
+      await writeChunk(response, chunk, transfer.signal);
+      transfer.sent(chunk.byteLength);
+    }
+  }
+  if (!response.headersSent) response.writeHead(status, toOutgoing(headers));
+}
+
 function sendBytes(
   { request, response }: Exchange,
   status: number,
   headers: Record<string, string | number | readonly string[]>,
-  body: Exclude<Reply["body"], { readonly kind: "blob" }>,
+  body: WholeBody | undefined,
   transfer: Transfer,
 ): void {
   const bytes = bytesOf(body, headers);
@@ -73,7 +94,7 @@ function asLatin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
 }
 
 function bytesOf(
-  body: Exclude<Reply["body"], { readonly kind: "blob" }>,
+  body: WholeBody | undefined,
   headers: Record<string, string | number | readonly string[]>,
 ): Uint8Array | undefined {
   if (body === undefined) return undefined;

@@ -13,3 +13,13 @@ export async function putFact(tx: Tx, name: string, value: string): Promise<void
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
     .execute();
 }
+
+/** What all processes agree on from then on: `value`, unless somebody was first. */
+export async function keepFact(tx: Tx, name: string, value: string): Promise<string> {
+  await tx
+    .insertInto("facts")
+    .values({ name, value })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .execute();
+  return (await findFact(tx, name)) ?? value;
+}

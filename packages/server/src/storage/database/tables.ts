@@ -1,5 +1,7 @@
 import type { ActivityTables } from "./tables/activity-tables.ts";
+import type { AuditTables } from "./tables/audit-tables.ts";
 import type { ContentTables } from "./tables/content-tables.ts";
+import type { ElevationTables } from "./tables/elevation-tables.ts";
 import type { EmailTables } from "./tables/email-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
@@ -29,4 +31,6 @@ export interface Tables
     ActivityTables,
     EmailTables,
     SessionTables,
+    ElevationTables,
+    AuditTables,
     OperationTables {}
