@@ -85,6 +85,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
       lifetimeMs: config.tokenLifetimeSeconds * 1_000,
       keyRotationMs: config.signingKeyRotationDays * 86_400_000,
     },
+    accounts: { signUp: config.signUp, allowedDomains: config.allowedDomains },
     sessions: {
       lifetimeMs: config.sessionLifetimeHours * 3_600_000,
       idleMs: config.sessionIdleMinutes * 60_000,

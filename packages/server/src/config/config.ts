@@ -1,3 +1,4 @@
+import { accountSettings } from "./account-settings.ts";
 import { auditSettings } from "./audit-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
@@ -197,6 +198,7 @@ export const settings = {
     max: 3_650,
     description: "How long events are kept.",
   }),
+  ...accountSettings,
   ...emailSettings,
   maxConnections: numberSetting({
     key: "limits.maxConnections",

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { accountProblems } from "./account-settings.ts";
 import { type Config, type Settings, settings } from "./config.ts";
 import { emailProblems } from "./email-settings.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
@@ -27,7 +28,7 @@ export async function loadConfig(environment: Environment, configFile?: string):
   if ((parsed.tlsCertificate === undefined) !== (parsed.tlsKey === undefined)) {
     problems.push("tls.certificate and tls.key go together: one is set, the other is not");
   }
-  problems.push(...emailProblems(parsed));
+  problems.push(...emailProblems(parsed), ...accountProblems(parsed));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...parsed,

@@ -21,6 +21,14 @@ export interface IdentityDeps {
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;
+  readonly accounts: AccountSettings;
+}
+
+export interface AccountSettings {
+  /** Who may make an account for themselves. */
+  readonly signUp: "open" | "domains" | "invitation" | "off";
+  /** Lower case; addresses of these may sign up where `signUp` is "domains". */
+  readonly allowedDomains: readonly string[];
 }
 
 export interface SessionSettings {

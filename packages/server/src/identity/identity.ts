@@ -11,8 +11,9 @@ import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
+import { createAccounts } from "./accounts/accounts.ts";
 import { grantEndpoints } from "./grants/grant-routes.ts";
-import type { IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
+import type { AccountSettings, IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createAuthenticator } from "./sign-in/authenticate.ts";
 import { createSecretVerifier } from "./sign-in/verify-secret.ts";
@@ -39,6 +40,7 @@ export interface IdentityOptions {
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;
+  readonly accounts: AccountSettings;
 }
 
 /** The identity area as the composition root and the areas above see it. */
@@ -71,6 +73,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   });
   const secrets = createSecretVerifier(deps);
   const sessions = createSessions(deps, secrets);
+  const accounts = createAccounts(deps, secrets);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -78,6 +81,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...accessTokenEndpoints(deps),
       ...grantEndpoints(deps),
       ...sessions.endpoints,
+      ...accounts.endpoints,
     ],
     authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
       sessions.find(headers, site),
@@ -92,6 +96,7 @@ export function createIdentity(options: IdentityOptions): Identity {
         { durable: false },
       );
       await sessions.prune();
+      await accounts.prune();
     },
   };
 }

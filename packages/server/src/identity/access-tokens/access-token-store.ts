@@ -93,6 +93,11 @@ export async function deleteAccessToken(tx: Tx, userId: number, id: number): Pro
   return result.numDeletedRows > 0n;
 }
 
+/** Revokes every access token of a user. */
+export async function deleteAccessTokensOf(tx: Tx, userId: number): Promise<void> {
+  await tx.deleteFrom("access_tokens").where("user_id", "=", userId).execute();
+}
+
 export async function touchAccessToken(tx: Tx, id: number, nowMs: number): Promise<void> {
   await tx.updateTable("access_tokens").set({ last_used_at_ms: nowMs }).where("id", "=", id).execute();
 }

@@ -1,5 +1,7 @@
 import { createHmac, createSecretKey, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { AppError } from "../../lib/app-error.ts";
+import { findSignUpHash } from "../accounts/account-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserByName } from "../users/user-store.ts";
@@ -8,7 +10,8 @@ import { isActive, type Living } from "./living.ts";
 const knownForMs = 60_000;
 
 /**
- * Finds the user whose password it is; undefined when there is none, it is another, or the user is disabled. That a password was right is remembered
+ * Finds the user whose password it is; undefined when there is none, it is another, or the user is disabled. `UNAUTHORIZED`, saying so, when it is that of
+ * somebody who has signed up and not followed the link yet. That a password was right is remembered
  * for a minute, so that argon2 does not run for each of a client's Basic requests; and the same question asked several times at once is
  * answered once. Both are keyed by the hash and a secret of this process: a changed password is another question.
  */
@@ -41,9 +44,22 @@ export function createPasswordVerifier(
     const { found } = await deps.cache.get(`user ${username}`, async () => ({
       found: await findUserByName(deps.database.read, username),
     }));
-    const isRight = await matches(found?.passwordHash, password);
+    // In place of a hash that nobody knows: whether somebody has signed up is not told by the time it takes either.
+    const waiting =
+      found === undefined
+        ? await findSignUpHash(deps.database.read, username, deps.clock.nowMs())
+        : undefined;
+    const isRight = await matches(found?.passwordHash ?? waiting, password);
+    if (isRight && found === undefined) throw notConfirmed();
     if (!isRight || found === undefined || !isActive(found, deps.clock.nowMs())) return undefined;
     const { passwordHash, ...user } = found;
     return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };
   };
+}
+
+function notConfirmed(): AppError {
+  return new AppError(
+    "UNAUTHORIZED",
+    "this account waits for its e-mail address to be confirmed: follow the link in the mail, then sign in",
+  );
 }

@@ -62,6 +62,7 @@ function setUp(database: Database) {
     mails: createMailQueue(secretBox),
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
+    accounts: { signUp: "off", allowedDomains: [] },
     sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000 },
   };
   return { deps, clock, passwords, secrets: createSecretVerifier(deps) };

@@ -16,6 +16,7 @@ import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { createIdentity, type Identity } from "../identity.ts";
+import type { AccountSettings } from "../identity-deps.ts";
 import { createMovableClock, type MovableClock } from "./movable-clock.ts";
 
 /** One instance: identity and access over a database, behind a real HTTP server. */
@@ -31,6 +32,7 @@ export interface TestIdentity {
 }
 
 export interface TestIdentityOptions {
+  readonly accounts?: AccountSettings;
   readonly clock?: MovableClock;
   readonly anonymousAccess?: "none" | "pull" | "full";
   readonly tokenLifetimeMs?: number;
@@ -77,6 +79,7 @@ export async function startIdentity(
       lifetimeMs: options.tokenLifetimeMs ?? 300_000,
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
+    accounts: options.accounts ?? { signUp: "off", allowedDomains: [] },
     sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000 },
   });
   const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {

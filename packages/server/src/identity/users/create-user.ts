@@ -37,7 +37,8 @@ export async function createUser(
   };
 }
 
-function checkUsername(username: string, defaultNamespace: string): void {
+/** `REQUEST_INVALID` for a name that is none, or is reserved. */
+export function checkUsername(username: string, defaultNamespace: string): void {
   if (!isUsername(username)) {
     throw new AppError(
       "REQUEST_INVALID",

@@ -3,6 +3,7 @@ import * as initial from "./0001-initial.ts";
 import * as organizations from "./0002-organizations.ts";
 import * as sessions from "./0007-sessions.ts";
 import * as email from "./0008-email.ts";
+import * as signUp from "./0008-sign-up.ts";
 import * as audit from "./0009-audit.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
@@ -12,4 +13,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0007-sessions": sessions,
   "0008-email": email,
   "0009-audit": audit,
+  "0008-sign-up": signUp,
 };
