@@ -176,11 +176,11 @@ describe("registry client", { skip: missingDockerRegistry() }, () => {
   });
 
   it("stops at once when it is aborted while it waits", async () => {
-    proxy.setFault(() => ({ kind: "answer", status: 503, headers: { "retry-after": "2" } }));
+    proxy.setFault(() => ({ kind: "answer", status: 503, headers: { "retry-after": "30" } }));
     const startedMs = performance.now();
     await assert.rejects(client.ping(AbortSignal.timeout(50)), { name: "TimeoutError" });
     proxy.setFault(() => undefined);
-    assert.equal(performance.now() - startedMs < 1_000, true);
+    assert.equal(performance.now() - startedMs < 15_000, true);
   });
 
   it("pushes, heads, reads and deletes manifests, and lists tags and repositories", async () => {

@@ -121,7 +121,7 @@ eachDatabase((open) => {
   });
 
   test("answers or refuses a probe in time while every connection for writing is taken", async (t) => {
-    const database = await open(t, { poolSize: 1, acquireTimeoutMs: 5000 });
+    const database = await open(t, { poolSize: 1, acquireTimeoutMs: 60_000 });
     const begun = Promise.withResolvers<void>();
     const end = Promise.withResolvers<void>();
     const held = database.transaction(async (tx) => {
@@ -134,7 +134,7 @@ eachDatabase((open) => {
     const probe = database.probe(50);
     if (open.engine === "sqlite") await probe;
     else await assert.rejects(probe, hasCode("UNAVAILABLE", /does not answer/));
-    assert.ok(performance.now() - startMs < 2000);
+    assert.ok(performance.now() - startMs < 30_000, "long before a connection would have been waited for");
     end.resolve();
     await held;
     await database.probe(2000);
