@@ -17,7 +17,7 @@ import { type FaultProxy, startFaultProxy } from "./testing/fault-proxy.ts";
 import { pushReferrer, pushSampleImage, sourceOf } from "./testing/sample-image.ts";
 
 const repository = parseRepositoryName("team/app");
-const retry = { attempts: 4, firstDelayMs: 5, maxDelayMs: 2_000 };
+const retry = { attempts: 4, firstDelayMs: 5, maxDelayMs: 30_000 };
 
 describe("registry client", { skip: missingDockerRegistry() }, () => {
   let registry: DockerRegistry;
