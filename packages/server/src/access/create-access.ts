@@ -52,10 +52,10 @@ export function createAccess(deps: AccessDeps): Access {
     const authority = await authorityOver(actor, repository);
     if (delegate !== undefined && authority !== undefined) {
       const [outside = []] = await delegate.permitted(authority, actor, repositoryActions, [repository]);
-      return outside.filter((action) => isPossible(facts, action));
+      return outside.filter((action) => isPossible(facts.state, action));
     }
     const sources = rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs: clock.nowMs() });
-    return union(sources).filter((action) => isPossible(facts, action));
+    return union(sources).filter((action) => isPossible(facts.state, action));
   }
 
   /** The house's own administrators can always look after what is kept in it. */

@@ -1,4 +1,4 @@
-import { literalPrefixOf, type RepositoryPattern } from "@entrepot/oci/path-pattern";
+import { literalPrefixOf, pathsAbove, type RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { Queryable, Tx } from "../storage/database/database.ts";
 import { forKeyShare } from "../storage/database/row-locks.ts";
 import { type Role, toRole } from "./roles.ts";
@@ -18,6 +18,8 @@ export interface Grant {
   readonly isPattern: boolean;
   readonly role: Role;
   readonly expiresAtMs: number | undefined;
+  /** It holds for the time of an elevation only. */
+  readonly isElevation: boolean;
   readonly createdAtMs: number;
   readonly createdBy: string | undefined;
 }
@@ -25,6 +27,16 @@ export interface Grant {
 export async function findRepositoryId(db: Queryable, name: string): Promise<number | undefined> {
   const row = await db.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
   return row?.id;
+}
+
+/** Where a repository is, for a look that changes nothing. */
+export async function findRepositoryPlace(
+  db: Queryable,
+  name: string,
+): Promise<{ readonly id: number; readonly namespaceId: number } | undefined> {
+  const query = db.selectFrom("repositories").select(["id", "namespace_id"]).where("name", "=", name);
+  const row = await query.executeTakeFirst();
+  return row === undefined ? undefined : { id: row.id, namespaceId: row.namespace_id };
 }
 
 /** The repository, which is not deleted until this transaction ends. */
@@ -51,6 +63,7 @@ function grantsWithNames(db: Queryable) {
       "g.pattern",
       "g.role",
       "g.expires_at_ms",
+      "g.elevation_id",
       "g.created_at_ms",
       "g.created_by",
     ]);
@@ -74,6 +87,41 @@ export async function listPatternGrants(db: Queryable, namespaceId: number): Pro
     .where("g.pattern", "is not", null)
     .where("g.elevation_id", "is", null)
     .orderBy("g.id")
+    .execute();
+  return rows.map(toGrant);
+}
+
+/** The grants of these ids, by id; those that are gone are left out. */
+export async function findGrants(db: Queryable, ids: readonly number[]): Promise<readonly Grant[]> {
+  if (ids.length === 0) return [];
+  const rows = await grantsWithNames(db)
+    .where("g.id", "in", [...ids])
+    .orderBy("g.id")
+    .execute();
+  return rows.map(toGrant);
+}
+
+/**
+ * Grants that may reach a repository, by id after `afterId`, at most `limit`: those on it and those on paths at or above it. Whether a pattern
+ * names it is for the caller to see.
+ */
+export async function listGrantsNear(
+  db: Queryable,
+  repository: { readonly id: number; readonly namespaceId: number; readonly name: string },
+  page: { readonly afterId: number; readonly limit: number },
+): Promise<readonly Grant[]> {
+  const paths = [...pathsAbove(repository.name)];
+  const rows = await grantsWithNames(db)
+    .where(({ or, and, eb }) =>
+      or([
+        eb("g.repository_id", "=", repository.id),
+        and([eb("g.namespace_id", "=", repository.namespaceId), eb("g.prefix", "in", paths)]),
+        and([eb("g.namespace_id", "is", null), eb("g.prefix", "in", paths)]),
+      ]),
+    )
+    .where("g.id", ">", page.afterId)
+    .orderBy("g.id")
+    .limit(page.limit)
     .execute();
   return rows.map(toGrant);
 }
@@ -134,6 +182,7 @@ function toGrant(row: {
   readonly pattern: string | null;
   readonly role: string;
   readonly expires_at_ms: number | null;
+  readonly elevation_id: number | null;
   readonly created_at_ms: number;
   readonly created_by: string | null;
 }): Grant {
@@ -145,6 +194,7 @@ function toGrant(row: {
     isPattern: row.pattern !== null,
     role: toRole(row.role),
     expiresAtMs: row.expires_at_ms ?? undefined,
+    isElevation: row.elevation_id !== null,
     createdAtMs: row.created_at_ms,
     createdBy: row.created_by ?? undefined,
   };

@@ -1,4 +1,4 @@
-import type { RepositoryAction } from "./actions.ts";
+import type { RepositoryAction, RepositoryState } from "./actions.ts";
 import type { AccountKind } from "./actor.ts";
 import type { RightsFacts } from "./rights-store.ts";
 import { actionsOf } from "./roles.ts";
@@ -62,9 +62,9 @@ export function hasEnded(grant: { readonly expiresAtMs: number | undefined }, no
 }
 
 /** What the state of a repository leaves of an action, whoever asks. */
-export function isPossible(facts: RightsFacts, action: RepositoryAction): boolean {
-  if (facts.state === "hidden") return action === "admin";
-  if (facts.state === "frozen") return action === "pull" || action === "admin";
+export function isPossible(state: RepositoryState, action: RepositoryAction): boolean {
+  if (state === "hidden") return action === "admin";
+  if (state === "frozen") return action === "pull" || action === "admin";
   return true;
 }
 

@@ -10,10 +10,12 @@ import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
+import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { createAccounts } from "./accounts/accounts.ts";
 import { grantEndpoints } from "./grants/grant-routes.ts";
 import type { AccountSettings, IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
+import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createAuthenticator } from "./sign-in/authenticate.ts";
 import { createSecretVerifier } from "./sign-in/verify-secret.ts";
@@ -80,6 +82,8 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...userEndpoints(deps),
       ...accessTokenEndpoints(deps),
       ...grantEndpoints(deps),
+      ...reservedNameEndpoints(deps),
+      ...accessReportEndpoints(deps),
       ...sessions.endpoints,
       ...accounts.endpoints,
     ],

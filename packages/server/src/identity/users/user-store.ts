@@ -1,4 +1,5 @@
 import { type AccountKind, accountKinds } from "../../access/actor.ts";
+import { isNameKept } from "../../access/namespace-alias-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 
@@ -94,7 +95,7 @@ export async function insertUser(
   return row?.id;
 }
 
-/** Gives the user a namespace of their name; false when somebody else has it. */
+/** Gives the user a namespace of their name; false when somebody else has it, or it is reserved. */
 export async function insertUserNamespace(
   tx: Tx,
   namespace: { readonly name: string; readonly userId: number; readonly nowMs: number },
@@ -112,7 +113,7 @@ export async function insertUserNamespace(
     .onConflict((conflict) => conflict.column("name").doNothing())
     .returning("id")
     .executeTakeFirst();
-  return row !== undefined;
+  return row !== undefined && !(await isNameKept(tx, namespace.name));
 }
 
 export async function updateUser(
