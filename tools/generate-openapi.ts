@@ -38,7 +38,10 @@ ${lines.join("\n")}
 }
 
 function wordsOf(can: Permission): string {
-  if (can.who === "repository") return `${can.action} on the repository`;
+  if (can.who === "repository") {
+    const more = can.orOverseer === true ? ", or its administrators and auditors" : "";
+    return `${can.action} on the repository${more}`;
+  }
   return can.who === "namespace" ? `${can.action} of the namespace` : can.who;
 }
 

@@ -1,11 +1,10 @@
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
-import type { Grant } from "../../access/grant-store.ts";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { explainAccess } from "./explain-access.ts";
-import { listAccess } from "./list-access.ts";
+import { type Grant, listAccess } from "./list-access.ts";
 
 const schemas = () => import("./access-report-schema.ts");
 

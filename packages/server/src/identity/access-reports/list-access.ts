@@ -4,6 +4,8 @@ import { findRepositoryPlace, type Grant, listGrantsNear } from "../../access/gr
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 
+export type { Grant };
+
 const batch = 500;
 
 /**
