@@ -1,5 +1,5 @@
 import { literalPrefixOf, matchesRepository, type RepositoryPattern } from "@entrepot/oci/path-pattern";
-import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
 import { AppError } from "../lib/app-error.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -173,6 +173,8 @@ export function createAccess(deps: AccessDeps): Access {
 
   async function namespaceRights(actor: UserActor, namespace: string): Promise<readonly NamespaceAction[]> {
     if (actor.isAdmin) return ["view", "create", "admin"];
+    // Not even a question to the database: PostgreSQL cannot compare with everything that an address can hold.
+    if (tryParseRepositoryName(namespace) === undefined) return [];
     const { standing } = await cache.get(`namespace ${actor.userId} ${namespace}`, async () => ({
       standing: await loadNamespaceStanding(database.read, actor.userId, namespace),
     }));

@@ -1,6 +1,7 @@
 import { literalPrefixOf, pathsAbove, type RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { Queryable, Tx } from "../storage/database/database.ts";
 import { forKeyShare } from "../storage/database/row-locks.ts";
+import { type AccountKind, accountKinds } from "./actor.ts";
 import { type Role, toRole } from "./roles.ts";
 
 /** Whom a grant is for. */
@@ -12,6 +13,8 @@ export type GrantPlace = { readonly repositoryId: number } | { readonly pattern:
 export interface Grant {
   readonly id: number;
   readonly username: string | undefined;
+  /** What kind of account the user is. */
+  readonly account: AccountKind | undefined;
   readonly team: string | undefined;
   /** The name of one repository, or a pattern. */
   readonly place: string;
@@ -58,6 +61,7 @@ function grantsWithNames(db: Queryable) {
     .select([
       "g.id",
       "u.username",
+      "u.kind as account",
       "t.name as team",
       "r.name as repository",
       "g.pattern",
@@ -80,15 +84,104 @@ export async function listGrantsOn(db: Queryable, repositoryId: number): Promise
   return rows.map(toGrant);
 }
 
-/** The grants of a namespace on paths, in the order in which they were made. */
-export async function listPatternGrants(db: Queryable, namespaceId: number): Promise<readonly Grant[]> {
-  const rows = await grantsWithNames(db)
+/**
+ * The grants of a namespace in the order in which they were made, after the one with the id `after`: those on paths, and those on single
+ * repositories if wanted; only those that `concerning` has by name or through a team, when it is given.
+ */
+export async function listNamespaceGrants(
+  db: Queryable,
+  namespaceId: number,
+  page: {
+    readonly after: number;
+    readonly limit: number;
+    readonly withRepositories: boolean;
+    readonly concerning: number | undefined;
+  },
+): Promise<readonly Grant[]> {
+  let query = grantsWithNames(db)
     .where("g.namespace_id", "=", namespaceId)
-    .where("g.pattern", "is not", null)
     .where("g.elevation_id", "is", null)
+    .where("g.id", ">", page.after)
     .orderBy("g.id")
-    .execute();
-  return rows.map(toGrant);
+    .limit(page.limit);
+  if (!page.withRepositories) query = query.where("g.pattern", "is not", null);
+  const { concerning } = page;
+  if (concerning !== undefined) {
+    query = query.where(({ eb, or, selectFrom }) =>
+      or([
+        eb("g.user_id", "=", concerning),
+        eb("g.team_id", "in", selectFrom("team_members").select("team_id").where("user_id", "=", concerning)),
+      ]),
+    );
+  }
+  return (await query.execute()).map(toGrant);
+}
+
+/**
+ * Who has a grant in a namespace without being in a team of it, by user name after `last`: people from outside, and robots of other namespaces.
+ * Grants that have run out do not count.
+ */
+export async function listCollaborators(
+  db: Queryable,
+  namespaceId: number,
+  page: { readonly last: string | undefined; readonly limit: number; readonly nowMs: number },
+): Promise<readonly { readonly username: string; readonly account: AccountKind; readonly grants: number }[]> {
+  let query = db
+    .selectFrom("grants as g")
+    .innerJoin("users as u", "u.id", "g.user_id")
+    .select(["u.username", "u.kind"])
+    .select(({ fn }) => fn.countAll<number>().as("grants"))
+    .where("g.namespace_id", "=", namespaceId)
+    .where(({ eb, or }) => or([eb("g.expires_at_ms", "is", null), eb("g.expires_at_ms", ">", page.nowMs)]))
+    .where("u.id", "not in", (eb) =>
+      eb
+        .selectFrom("team_members as m")
+        .innerJoin("teams as t", "t.id", "m.team_id")
+        .select("m.user_id")
+        .where("t.namespace_id", "=", namespaceId),
+    )
+    .where(({ eb, or }) => or([eb("u.namespace_id", "is", null), eb("u.namespace_id", "!=", namespaceId)]))
+    .groupBy(["u.username", "u.kind"])
+    .orderBy("u.username")
+    .limit(page.limit);
+  if (page.last !== undefined) query = query.where("u.username", ">", page.last);
+  return (await query.execute()).map((row) => ({
+    username: row.username,
+    account: accountKinds.find((kind) => kind === row.kind) ?? "person",
+    grants: Number(row.grants),
+  }));
+}
+
+/** The role that the subject has there by hand, and until when; undefined = none. */
+export async function findGrant(
+  tx: Tx,
+  subject: GrantSubject,
+  place: GrantPlace,
+): Promise<{ readonly role: Role; readonly expiresAtMs: number | undefined } | undefined> {
+  let query = tx.selectFrom("grants").select(["role", "expires_at_ms"]).where("elevation_id", "is", null);
+  query =
+    "userId" in subject
+      ? query.where("user_id", "=", subject.userId)
+      : query.where("team_id", "=", subject.teamId);
+  query =
+    "repositoryId" in place
+      ? query.where("repository_id", "=", place.repositoryId)
+      : query.where("pattern", "=", place.pattern);
+  const row = await query.executeTakeFirst();
+  return row === undefined
+    ? undefined
+    : { role: toRole(row.role), expiresAtMs: row.expires_at_ms ?? undefined };
+}
+
+/** Drops up to `limit` grants that ran out before `beforeMs`; they have given nothing since. Those of elevations are theirs to drop. */
+export async function pruneExpiredGrants(tx: Tx, beforeMs: number, limit: number): Promise<void> {
+  const expired = tx
+    .selectFrom("grants")
+    .select("id")
+    .where("expires_at_ms", "<", beforeMs)
+    .where("elevation_id", "is", null)
+    .limit(limit);
+  await tx.deleteFrom("grants").where("id", "in", expired).execute();
 }
 
 /** The grants of these ids, by id; those that are gone are left out. */
@@ -177,6 +270,7 @@ export async function deleteGrant(tx: Tx, subject: GrantSubject, place: GrantPla
 function toGrant(row: {
   readonly id: number;
   readonly username: string | null;
+  readonly account: string | null;
   readonly team: string | null;
   readonly repository: string | null;
   readonly pattern: string | null;
@@ -189,6 +283,7 @@ function toGrant(row: {
   return {
     id: row.id,
     username: row.username ?? undefined,
+    account: accountKinds.find((kind) => kind === row.account),
     team: row.team ?? undefined,
     place: row.pattern ?? row.repository ?? "",
     isPattern: row.pattern !== null,

@@ -90,6 +90,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
       lifetimeMs: config.sessionLifetimeHours * 3_600_000,
       idleMs: config.sessionIdleMinutes * 60_000,
     },
+    organizations: { createdBy: config.organizationCreation },
   });
   return {
     database,

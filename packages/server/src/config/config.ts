@@ -1,6 +1,7 @@
 import { accountSettings } from "./account-settings.ts";
 import { auditSettings } from "./audit-settings.ts";
 import { emailSettings } from "./email-settings.ts";
+import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
 import { sessionSettings } from "./session-settings.ts";
 import {
@@ -17,6 +18,7 @@ import {
  * is generated from this list.
  */
 export const settings = {
+  ...organizationSettings,
   host: textSetting({
     key: "host",
     variable: "ENTREPOT_HOST",

@@ -6,6 +6,7 @@ import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
+import type { OrganizationSettings } from "./organizations/organization-settings.ts";
 import type { PasswordHasher } from "./users/password-hash.ts";
 
 export interface IdentityDeps {
@@ -21,6 +22,7 @@ export interface IdentityDeps {
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;
+  readonly organizations: OrganizationSettings;
   readonly accounts: AccountSettings;
 }
 

@@ -13,8 +13,9 @@ import type { Database } from "../storage/database/database.ts";
 import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { createAccounts } from "./accounts/accounts.ts";
-import { grantEndpoints } from "./grants/grant-routes.ts";
 import type { AccountSettings, IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
+import { namespaceEndpoints, pruneNamespaces } from "./namespaces.ts";
+import type { OrganizationSettings } from "./organizations/organization-settings.ts";
 import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createAuthenticator } from "./sign-in/authenticate.ts";
@@ -43,6 +44,7 @@ export interface IdentityOptions {
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;
   readonly accounts: AccountSettings;
+  readonly organizations: OrganizationSettings;
 }
 
 /** The identity area as the composition root and the areas above see it. */
@@ -61,7 +63,7 @@ export interface Identity {
   }): Promise<User>;
   /** Sets a password, makes the user an administrator and enables them: the way back in for an operator. */
   resetAdministrator(username: string, password: string): Promise<User>;
-  /** Drops refresh tokens that nobody has used for a long time and sessions that have ended; bounded, may be repeated. */
+  /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
 }
 
@@ -81,9 +83,9 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...tokenEndpoints(deps, keys, secrets),
       ...userEndpoints(deps),
       ...accessTokenEndpoints(deps),
-      ...grantEndpoints(deps),
       ...reservedNameEndpoints(deps),
       ...accessReportEndpoints(deps),
+      ...namespaceEndpoints(deps),
       ...sessions.endpoints,
       ...accounts.endpoints,
     ],
@@ -96,7 +98,11 @@ export function createIdentity(options: IdentityOptions): Identity {
       changeUser(deps, username, { password, isAdmin: true, isDisabled: false }),
     async prune() {
       await deps.database.transaction(
-        (tx) => pruneRefreshTokens(tx, deps.clock.nowMs() - unusedRefreshTokenMs, 1_000),
+        async (tx) => {
+          const nowMs = deps.clock.nowMs();
+          await pruneRefreshTokens(tx, nowMs - unusedRefreshTokenMs, 1_000);
+          await pruneNamespaces(tx, nowMs, 1_000);
+        },
         { durable: false },
       );
       await sessions.prune();

@@ -1,6 +1,5 @@
 import { type Static, Type } from "typebox";
 import { repositoryActions } from "../access/actions.ts";
-import { roles } from "../access/roles.ts";
 
 const closed = { additionalProperties: false };
 const password = Type.String({ minLength: 1, maxLength: 1_024 });
@@ -86,12 +85,6 @@ export const newAccessToken = Type.Object(
 );
 export const createdAccessToken = Type.Object({ token: accessTokenReply, secret: Type.String() });
 
-const role = Type.Union(roles.map((name) => Type.Literal(name)));
-export const grantReply = Type.Object({ username: Type.String(), role });
-export const grantList = Type.Object({ grants: Type.Array(grantReply) });
-export const grantBody = Type.Object({ role }, closed);
-
 export type NewUser = Static<typeof newUser>;
 export type UserPatch = Static<typeof userPatch>;
 export type NewAccessToken = Static<typeof newAccessToken>;
-export type GrantBody = Static<typeof grantBody>;

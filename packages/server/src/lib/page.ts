@@ -27,3 +27,13 @@ export function parsePage(
     limit: n === null ? limits.defaultLimit : Math.min(Number(n), limits.maxLimit),
   };
 }
+
+/** The address of the page that follows: null = there is none. `lastKey` is the key of the last entry shown; `path` needs no escaping. */
+export function nextPage(
+  path: string,
+  page: Page,
+  shown: { readonly hasMore: boolean; readonly lastKey: string | undefined },
+): string | null {
+  if (!shown.hasMore || shown.lastKey === undefined) return null;
+  return `${path}${path.includes("?") ? "&" : "?"}n=${page.limit}&last=${encodeURIComponent(shown.lastKey)}`;
+}

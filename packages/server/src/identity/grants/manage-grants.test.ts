@@ -30,9 +30,9 @@ async function start(...parameters: Parameters<typeof startIdentity>): Promise<T
 }
 
 const put = async (instance: TestIdentity, username: string, role: string, authorization = ada) =>
-  (await sendJson(instance, "PUT", `${grants}/${username}`, authorization, { role })).status;
+  (await sendJson(instance, "PUT", `${grants}/users/${username}`, authorization, { role })).status;
 const remove = async (instance: TestIdentity, username: string, authorization = ada) =>
-  (await sendJson(instance, "DELETE", `${grants}/${username}`, authorization)).status;
+  (await sendJson(instance, "DELETE", `${grants}/users/${username}`, authorization)).status;
 
 async function rights(instance: TestIdentity, authorization: string): Promise<readonly string[]> {
   const actions = ["pull", "push", "delete", "admin"];
@@ -55,7 +55,9 @@ eachDatabase((open) => {
     assert.deepEqual(await rights(instance, bob), ["pull", "push", "delete"]);
     assert.deepEqual(await rights(instance, carol), []);
     const listed = await instance.fetch(grants, { authorization: ada });
-    assert.deepEqual(await listed.json(), { grants: [{ username: "bob", role: "write" }] });
+    const how = { expiresAtMs: null, createdAtMs: instance.clock.nowMs(), createdBy: "ada" };
+    const users = [{ username: "bob", role: "write", ...how }];
+    assert.deepEqual(await listed.json(), { users, robots: [], teams: [] });
     assert.equal(await remove(instance, "bob"), 204);
     assert.deepEqual(await rights(instance, bob), []);
     assert.equal(await remove(instance, "bob"), 404);
@@ -89,6 +91,54 @@ eachDatabase((open) => {
     assert.deepEqual(await rights(other, token), []);
   });
 
+  test("a grant until a time ends by itself, tokens already issued included, and is dropped", async (t) => {
+    const instance = await start(t, await open(t));
+    const { clock, identity, database } = instance;
+    const set = (expiresAtMs: number) =>
+      sendJson(instance, "PUT", `${grants}/users/bob`, ada, { role: "write", expiresAtMs });
+    assert.equal((await set(clock.nowMs())).status, 400);
+    assert.equal((await set(clock.nowMs() + 60_000)).status, 200);
+    const token = bearer(await getToken(instance, "repository:acme/team/x:pull,push", bob));
+    assert.deepEqual(await rights(instance, token), ["pull", "push"]);
+    clock.move(59_999);
+    await identity.prune();
+    assert.deepEqual(await rights(instance, token), ["pull", "push"]);
+    clock.move(1);
+    assert.deepEqual(await rights(instance, token), []);
+    assert.deepEqual(await rights(instance, bob), []);
+    clock.move(1);
+    await identity.prune();
+    assert.deepEqual(await database.read.selectFrom("grants").select("id").execute(), []);
+  });
+
+  test("writes down what was granted and what was before", async (t) => {
+    const instance = await start(t, await open(t));
+    await put(instance, "bob", "read");
+    await put(instance, "bob", "write");
+    await remove(instance, "bob");
+    const rows = await instance.database.read
+      .selectFrom("audit_entries")
+      .select(["action", "actor", "namespace", "repository", "target", "before", "after"])
+      .orderBy("id")
+      .execute();
+    const same = {
+      actor: "ada",
+      namespace: "acme",
+      repository: "acme/team/x",
+      target: "grant of bob on acme/team/x",
+    };
+    const read = '{"role":"read"}';
+    const write = '{"role":"write"}';
+    assert.deepEqual(
+      rows.map((row) => ({ ...row })),
+      [
+        { action: "grant.set", ...same, before: null, after: read },
+        { action: "grant.set", ...same, before: read, after: write },
+        { action: "grant.remove", ...same, before: write, after: null },
+      ],
+    );
+  });
+
   test("refuses roles, users and repositories that are none", async (t) => {
     const instance = await start(t, await open(t));
     assert.equal(await put(instance, "bob", "owner"), 400);
@@ -98,7 +148,7 @@ eachDatabase((open) => {
     }
     const none = "/api/v1/repositories/acme/none/-/grants";
     assert.equal((await instance.fetch(none, { authorization: ada })).status, 404);
-    assert.equal((await sendJson(instance, "PUT", `${none}/bob`, ada, { role: "read" })).status, 404);
+    assert.equal((await sendJson(instance, "PUT", `${none}/users/bob`, ada, { role: "read" })).status, 404);
     assert.equal((await instance.fetch(none, { authorization: bob })).status, 403, "as for a hidden one");
   });
 
@@ -116,6 +166,6 @@ eachDatabase((open) => {
       [],
     );
     const listed: unknown = await (await instance.fetch(grants, { authorization: ada })).json();
-    assert.deepEqual(field(listed, "grants"), []);
+    assert.deepEqual(field(listed, "users"), []);
   });
 });

@@ -64,6 +64,7 @@ function setUp(database: Database) {
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
     accounts: { signUp: "off", allowedDomains: [] },
     sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000 },
+    organizations: { createdBy: "everyone" },
   };
   return { deps, clock, passwords, secrets: createSecretVerifier(deps) };
 }

@@ -7,9 +7,9 @@ import {
 } from "../access-tokens/access-token-store.ts";
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { isAccountName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById } from "../users/user-store.ts";
-import { isUsername } from "../users/username.ts";
 import { actorOf, isActive, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
@@ -76,7 +76,7 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
   return {
     findLiving,
     async verify(username, secret, remoteAddress) {
-      if (!isUsername(username)) throw wrong();
+      if (!isAccountName(username)) throw wrong();
       if (!secret.startsWith(accessTokenPrefix)) return signIn(username, secret, remoteAddress);
       // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
       const found = await findByAccessToken(secret);
@@ -84,7 +84,7 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
       return actorOf(found, "access-token");
     },
     async verifyPassword(username, password, remoteAddress) {
-      if (!isUsername(username) || password.startsWith(accessTokenPrefix)) throw wrong();
+      if (!isAccountName(username) || password.startsWith(accessTokenPrefix)) throw wrong();
       const actor = await signIn(username, password, remoteAddress);
       if (actor.account !== "person") throw wrong();
       return actor;

@@ -17,6 +17,7 @@ import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { createIdentity, type Identity } from "../identity.ts";
 import type { AccountSettings } from "../identity-deps.ts";
+import type { OrganizationSettings } from "../organizations/organization-settings.ts";
 import { createMovableClock, type MovableClock } from "./movable-clock.ts";
 
 /** One instance: identity and access over a database, behind a real HTTP server. */
@@ -38,6 +39,7 @@ export interface TestIdentityOptions {
   readonly tokenLifetimeMs?: number;
   readonly keyRotationMs?: number;
   readonly trustProxy?: boolean;
+  readonly organizations?: Partial<OrganizationSettings>;
 }
 
 export const password = "correct horse battery";
@@ -81,6 +83,7 @@ export async function startIdentity(
     },
     accounts: options.accounts ?? { signUp: "off", allowedDomains: [] },
     sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000 },
+    organizations: { createdBy: "everyone", ...options.organizations },
   });
   const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
     access,

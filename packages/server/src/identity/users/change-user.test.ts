@@ -143,7 +143,7 @@ eachDatabase((open) => {
       201,
     );
     await status(instance.fetch("/token?offline_token=true", { authorization: bob }));
-    const grant = "/api/v1/repositories/acme/x/-/grants/bob";
+    const grant = "/api/v1/repositories/acme/x/-/grants/users/bob";
     assert.equal(await status(sendJson(instance, "PUT", grant, ada, { role: "read" })), 200);
     assert.equal(await status(remove(instance, "bob")), 204);
     for (const table of ["access_tokens", "refresh_tokens", "grants"] as const) {

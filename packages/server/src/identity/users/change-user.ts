@@ -3,8 +3,9 @@ import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteSessionsOf } from "../sessions/session-store.ts";
+import { keepAllAdministrable } from "../teams/keep-administrable.ts";
 import { deleteRefreshTokensOf } from "../token-service/refresh-token-store.ts";
-import { getUser, noSuchUser } from "./find-users.ts";
+import { getPerson, noSuchUser } from "./find-users.ts";
 import {
   deleteEmptyNamespaceOf,
   deleteUserRow,
@@ -27,7 +28,7 @@ export interface UserChange {
  * when nobody would be left to administer the registry. May be repeated.
  */
 export async function changeUser(deps: IdentityDeps, username: string, change: UserChange): Promise<User> {
-  await getUser(deps, username); // Hashing is dear, so not for nobody.
+  await getPerson(deps, username); // Hashing is dear, so not for nobody.
   const { password, ...standing } = change;
   const passwordHash = password === undefined ? undefined : await deps.passwords.hash(password);
   const user = await deps.database.transaction(async (tx) => {
@@ -49,10 +50,11 @@ export async function changeUser(deps: IdentityDeps, username: string, change: U
 
 /**
  * Deletes a user with their namespace, tokens and grants; history keeps the name, and somebody else may take it. `NOT_FOUND`; `IN_USE` while there
- * are repositories in the namespace, and when nobody would be left to administer the registry.
+ * are repositories in the namespace, and when nobody would be left to administer the registry or an organization.
  */
 export async function deleteUser(deps: IdentityDeps, username: string): Promise<void> {
-  await getUser(deps, username);
+  await getPerson(deps, username);
+  const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     const user = await lockUser(tx, username);
     if (user === undefined) throw noSuchUser(username);
@@ -64,7 +66,7 @@ export async function deleteUser(deps: IdentityDeps, username: string): Promise<
         `${username} has repositories; delete them first, or disable the user instead`,
       );
     }
-    await deleteUserRow(tx, user.id);
+    await keepAllAdministrable(tx, user.id, nowMs, () => deleteUserRow(tx, user.id));
   });
   deps.access.changed();
 }

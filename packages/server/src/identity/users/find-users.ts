@@ -1,8 +1,8 @@
 import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { isAccountName } from "./account-name.ts";
 import { findUserByName, listUsers, type User } from "./user-store.ts";
-import { isUsername } from "./username.ts";
 
 /** One page of users by name in byte order, and whether more follow. */
 export async function listUserPage(
@@ -18,10 +18,17 @@ export async function listUserPage(
 
 /** `NOT_FOUND` when there is no such user. */
 export async function getUser(deps: IdentityDeps, username: string): Promise<User> {
-  const found = isUsername(username) ? await findUserByName(deps.database.read, username) : undefined;
+  const found = isAccountName(username) ? await findUserByName(deps.database.read, username) : undefined;
   if (found === undefined) throw noSuchUser(username);
   const { passwordHash: _, ...user } = found;
   return user;
+}
+
+/** As `getUser`; `REQUEST_INVALID` for an account that is no person's: those are looked after where they belong. */
+export async function getPerson(deps: IdentityDeps, username: string): Promise<User> {
+  const user = await getUser(deps, username);
+  if (user.kind === "person") return user;
+  throw new AppError("REQUEST_INVALID", `${username} is no person; change it where it belongs`);
 }
 
 export type { User };

@@ -50,10 +50,21 @@ export async function lockUser(tx: Tx, username: string): Promise<User | undefin
   return row === undefined ? undefined : toUser(row);
 }
 
-/** The user's id, if there is one, who then stays until this transaction ends. */
-export async function holdUser(tx: Tx, username: string): Promise<number | undefined> {
-  const query = tx.selectFrom("users").select("id").where("username", "=", username);
-  return (await forKeyShare(tx, query).executeTakeFirst())?.id;
+/** The account of that name, which then stays until this transaction ends. */
+export async function holdAccount(
+  tx: Tx,
+  username: string,
+): Promise<
+  { readonly id: number; readonly kind: AccountKind; readonly namespaceId: number | undefined } | undefined
+> {
+  const query = tx
+    .selectFrom("users")
+    .select(["id", "kind", "namespace_id"])
+    .where("username", "=", username);
+  const row = await forKeyShare(tx, query).executeTakeFirst();
+  return row === undefined
+    ? undefined
+    : { id: row.id, kind: toAccountKind(row.kind), namespaceId: row.namespace_id ?? undefined };
 }
 
 export async function hasAnyUser(db: Queryable): Promise<boolean> {
@@ -185,7 +196,7 @@ function toUser(row: {
   return {
     id: row.id,
     username: row.username,
-    kind: accountKinds.find((kind) => kind === row.kind) ?? "person",
+    kind: toAccountKind(row.kind),
     isAdmin: row.is_admin === 1,
     isAuditor: row.is_auditor === 1,
     isDisabled: row.is_disabled === 1,
@@ -193,4 +204,8 @@ function toUser(row: {
     createdAtMs: row.created_at_ms,
     expiresAtMs: row.expires_at_ms ?? undefined,
   };
+}
+
+function toAccountKind(text: string): AccountKind {
+  return accountKinds.find((kind) => kind === text) ?? "person";
 }

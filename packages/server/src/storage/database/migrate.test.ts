@@ -62,6 +62,17 @@ const expected: { readonly [T in keyof Tables]: { readonly [C in keyof Tables[T]
     role: "text",
     created_at_ms: "integer",
   },
+  invitations: {
+    id: "id",
+    namespace_id: "integer",
+    team_id: "integer",
+    email: "text?",
+    user_id: "integer?",
+    secret_hash: "text",
+    invited_by: "text",
+    created_at_ms: "integer",
+    expires_at_ms: "integer",
+  },
   namespace_aliases: { name: "text", namespace_id: "integer?", created_at_ms: "integer" },
   repository_aliases: { name: "text", repository_id: "integer", created_at_ms: "integer" },
   audit_entries: {

@@ -4,6 +4,7 @@ import type { ContentTables } from "./tables/content-tables.ts";
 import type { ElevationTables } from "./tables/elevation-tables.ts";
 import type { EmailTables } from "./tables/email-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
+import type { InvitationTables } from "./tables/invitation-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
 import type { SessionTables } from "./tables/session-tables.ts";
 
@@ -33,4 +34,5 @@ export interface Tables
     SessionTables,
     ElevationTables,
     AuditTables,
+    InvitationTables,
     OperationTables {}

@@ -1,0 +1,4 @@
+export interface OrganizationSettings {
+  /** Who may create organizations. */
+  readonly createdBy: "everyone" | "administrators";
+}
