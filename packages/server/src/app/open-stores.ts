@@ -79,6 +79,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     secretBox,
     outgoing,
     mails: createMailQueue(secretBox),
+    trail: audit.trail,
     defaultNamespace,
     tokens: {
       service: config.tokenService,

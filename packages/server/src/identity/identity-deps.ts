@@ -1,5 +1,6 @@
 import type { Access } from "../access/access.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -19,6 +20,7 @@ export interface IdentityDeps {
   readonly secretBox: SecretBox;
   readonly outgoing: OutgoingHttp;
   readonly mails: MailQueue;
+  readonly trail: AuditTrail;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;

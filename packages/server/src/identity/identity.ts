@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Access } from "../access/access.ts";
 import type { Actor } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
+import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { CallSite } from "../http/http-deps.ts";
@@ -40,6 +41,7 @@ export interface IdentityOptions {
   readonly secretBox: SecretBox;
   readonly outgoing: OutgoingHttp;
   readonly mails: MailQueue;
+  readonly trail: AuditTrail;
   readonly defaultNamespace: string;
   readonly tokens: TokenSettings;
   readonly sessions: SessionSettings;

@@ -9,6 +9,7 @@ import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { UserActor } from "../access/actor.ts";
 import { createAccess } from "../access/create-access.ts";
 import { createVersionedCache } from "../access/versioned-cache.ts";
+import { byRegistry } from "../activity/audit/record-audit.ts";
 import type { Call } from "../http/endpoint.ts";
 import { silentLog } from "../lib/log.ts";
 import { createBlobCache } from "../registry/blobs/blob-cache.ts";
@@ -128,7 +129,7 @@ async function scenario(
   const push = { repository: one, tags: [], contentType: mediaTypes.imageManifest, body: manifest };
   await putManifest(deps, call, { ...push, reference: parseReference("v1") });
   done("manifest");
-  await deleteManifest(deps, { repository: one, digest: manifestDigest, actor: "admin" });
+  await deleteManifest(deps, byRegistry, { repository: one, digest: manifestDigest });
   done("deleted");
   world.advance(2 * graceMs);
   await collect(world);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseReference } from "@entrepot/oci/reference";
+import { byRegistry } from "../activity/audit/record-audit.ts";
 import { AppError } from "../lib/app-error.ts";
 import { collectGarbage } from "../lifecycle/garbage-collection/collect-garbage.ts";
 import type { UploadId } from "../storage/blob-store/blob-store.ts";
@@ -101,7 +102,7 @@ async function work(registry: TestRegistry, client: Client): Promise<void> {
     },
     put: () => put(instance, one, kept, ["v1"]),
     retag: () => put(instance, one, deleted, ["v1"]),
-    delete: () => deleteManifest(deps, { repository: one, digest: digestOf(deleted), actor: "ada" }),
+    delete: () => deleteManifest(deps, byRegistry, { repository: one, digest: digestOf(deleted) }),
     collect: async () => {
       registry.advance(graceMs);
       await expireUploads(deps, { expiryMs: graceMs - 1, limit: 10 });

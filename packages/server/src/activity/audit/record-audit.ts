@@ -44,6 +44,11 @@ const registryActor: ExternalActor = {
 /** For what nobody asked for: chores, the first start. */
 export const byRegistry: AuditSource = { actor: registryActor, client: undefined, requestId: undefined };
 
+/** As `byRegistry`, under the name of a part of it: "garbage-collection". */
+export function byPartOfRegistry(username: string): AuditSource {
+  return { ...byRegistry, actor: { ...registryActor, username } };
+}
+
 /** Writes down what was done, in the transaction that does it: either both are committed or neither. */
 export async function recordAudit(
   tx: Tx,

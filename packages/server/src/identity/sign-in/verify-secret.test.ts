@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAccess } from "../../access/create-access.ts";
 import { createVersionedCache } from "../../access/versioned-cache.ts";
+import { silentAuditTrail } from "../../activity/audit/audit-trail.ts";
 import { createMailQueue } from "../../activity/email/mail-queue.ts";
 import { silentLog } from "../../lib/log.ts";
 import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
@@ -60,6 +61,8 @@ function setUp(database: Database) {
     outgoing: createOutgoingHttp({ allowedNetworks: [] }),
     secretBox,
     mails: createMailQueue(secretBox),
+
+    trail: silentAuditTrail,
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
     accounts: { signUp: "off", allowedDomains: [] },

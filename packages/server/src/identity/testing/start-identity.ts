@@ -7,6 +7,7 @@ import { createAccess } from "../../access/create-access.ts";
 import { readableCandidates } from "../../access/readable-store.ts";
 import { toVisibility } from "../../access/rights-store.ts";
 import { createVersionedCache, type VersionedCache } from "../../access/versioned-cache.ts";
+import { type AuditTrail, silentAuditTrail } from "../../activity/audit/audit-trail.ts";
 import { createMailQueue } from "../../activity/email/mail-queue.ts";
 import { endpoint } from "../../http/endpoint.ts";
 import { type LogLine, startTestServer } from "../../http/testing/test-server.ts";
@@ -40,6 +41,7 @@ export interface TestIdentityOptions {
   readonly keyRotationMs?: number;
   readonly trustProxy?: boolean;
   readonly organizations?: Partial<OrganizationSettings>;
+  readonly trail?: AuditTrail;
 }
 
 export const password = "correct horse battery";
@@ -75,6 +77,7 @@ export async function startIdentity(
     outgoing,
     secretBox,
     mails: createMailQueue(secretBox),
+    trail: options.trail ?? silentAuditTrail,
     defaultNamespace: "library",
     tokens: {
       service,

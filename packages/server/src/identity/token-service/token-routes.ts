@@ -5,6 +5,7 @@ import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
+import { noteRefusal, noteToken } from "./note-token.ts";
 import { redeemRefreshToken } from "./redeem-refresh-token.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import type { TokenForm } from "./token-schema.ts";
@@ -26,6 +27,7 @@ export function tokenEndpoints(
     // A client may repeat `scope`, or put several into one; together they are as many as one request may ask for.
     const requested = parseScopes(query.getAll("scope").join(" "));
     const issued = await issueToken(deps, keys, call.actor, requested);
+    noteToken(deps, call, { requested, issued, how: "token.issue" });
     const wantsRefresh = query.get("offline_token") === "true";
     const refresh = wantsRefresh
       ? await issueRefreshToken(deps, call.actor, query.get("client_id") ?? "")
@@ -40,8 +42,14 @@ export function tokenEndpoints(
   async function byPost(call: Call, request: Request): Promise<Reply> {
     const form = request.body as TokenForm; // as: checked against `body` before
     checkService(deps, form.service);
-    const actor = await identify(form, request.remoteAddress);
-    const issued = await issueToken(deps, keys, actor, parseScopes(form.scope ?? ""));
+    const actor = await identify(form, request.remoteAddress).catch((error: unknown) => {
+      noteRefusal(deps, call, form, error);
+      throw error;
+    });
+    const requested = parseScopes(form.scope ?? "");
+    const issued = await issueToken(deps, keys, actor, requested);
+    const how = form.grant_type === "refresh_token" ? "token.refresh" : "token.issue";
+    noteToken(deps, { actor, client: call.client, requestId: call.requestId }, { requested, issued, how });
     const refresh =
       form.grant_type === "refresh_token"
         ? form.refresh_token

@@ -1,4 +1,5 @@
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { type AuditSource, byRegistry, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -27,7 +28,15 @@ export interface UserChange {
  * ends every session that was begun with the old one, access tokens stay. `NOT_FOUND`; `REQUEST_INVALID` for a password that is none; `IN_USE`
  * when nobody would be left to administer the registry. May be repeated.
  */
-export async function changeUser(deps: IdentityDeps, username: string, change: UserChange): Promise<User> {
+export async function changeUser(
+  deps: IdentityDeps,
+  username: string,
+  change: UserChange,
+  source: AuditSource = byRegistry,
+): Promise<User> {
+  if (change.isAdmin === true && source.actor.kind === "user" && source.actor.isElevatedAdmin === true) {
+    throw new AppError("DENIED", "an administrator for a time makes nobody an administrator for good");
+  }
   await getPerson(deps, username); // Hashing is dear, so not for nobody.
   const { password, ...standing } = change;
   const passwordHash = password === undefined ? undefined : await deps.passwords.hash(password);
@@ -42,6 +51,12 @@ export async function changeUser(deps: IdentityDeps, username: string, change: U
     if (passwordHash !== undefined) await deleteRefreshTokensOf(tx, before.id);
     if (passwordHash !== undefined || after.isDisabled) await deleteSessionsOf(tx, before.id);
     await updateUser(tx, before.id, { ...standing, ...(passwordHash === undefined ? {} : { passwordHash }) });
+    await recordAudit(tx, source, deps.clock.nowMs(), {
+      action: "user.update",
+      target: `user ${username}`,
+      before: standingOf(before, standing),
+      after: { ...standing, ...(passwordHash === undefined ? {} : { password: "changed" }) },
+    });
     return after;
   });
   deps.access.changed();
@@ -52,7 +67,11 @@ export async function changeUser(deps: IdentityDeps, username: string, change: U
  * Deletes a user with their namespace, tokens and grants; history keeps the name, and somebody else may take it. `NOT_FOUND`; `IN_USE` while there
  * are repositories in the namespace, and when nobody would be left to administer the registry or an organization.
  */
-export async function deleteUser(deps: IdentityDeps, username: string): Promise<void> {
+export async function deleteUser(
+  deps: IdentityDeps,
+  username: string,
+  source: AuditSource = byRegistry,
+): Promise<void> {
   await getPerson(deps, username);
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
@@ -67,8 +86,22 @@ export async function deleteUser(deps: IdentityDeps, username: string): Promise<
       );
     }
     await keepAllAdministrable(tx, user.id, nowMs, () => deleteUserRow(tx, user.id));
+    const { isAdmin, isAuditor, isDisabled } = user;
+    await recordAudit(tx, source, nowMs, {
+      action: "user.delete",
+      target: `user ${username}`,
+      before: { isAdmin, isAuditor, isDisabled },
+    });
   });
   deps.access.changed();
+}
+
+/** What the parts that a change names were before. */
+function standingOf(user: User, change: Omit<UserChange, "password">): { readonly [key: string]: boolean } {
+  const { isAdmin, isAuditor, isDisabled } = user;
+  return Object.fromEntries(
+    Object.entries({ isAdmin, isAuditor, isDisabled }).filter(([name]) => Object.hasOwn(change, name)),
+  );
 }
 
 async function keepAnAdministrator(tx: Tx, user: User): Promise<void> {

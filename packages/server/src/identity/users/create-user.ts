@@ -1,4 +1,5 @@
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import { type AuditSource, byRegistry, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { insertUser, insertUserNamespace, type User } from "./user-store.ts";
@@ -6,12 +7,16 @@ import { isReservedName, isUsername } from "./username.ts";
 
 /**
  * Creates a user with a namespace of the same name, both or neither. `REQUEST_INVALID` for a name or password that is none, `ALREADY_EXISTS` when a
- * user or a namespace has the name.
+ * user or a namespace has the name, `DENIED` for an administrator made by one who is it for a time only.
  */
 export async function createUser(
   deps: IdentityDeps,
   user: { readonly username: string; readonly password: string; readonly isAdmin: boolean },
+  source: AuditSource = byRegistry,
 ): Promise<User> {
+  if (user.isAdmin && source.actor.kind === "user" && source.actor.isElevatedAdmin === true) {
+    throw new AppError("DENIED", "an administrator for a time makes nobody an administrator for good");
+  }
   checkUsername(user.username, deps.defaultNamespace);
   const passwordHash = await deps.passwords.hash(user.password);
   const nowMs = deps.clock.nowMs();
@@ -21,6 +26,12 @@ export async function createUser(
       throw new AppError("ALREADY_EXISTS", `the name ${user.username} is taken`);
     }
     await bumpAccessVersion(tx);
+    await recordAudit(tx, source, nowMs, {
+      action: "user.create",
+      target: `user ${user.username}`,
+      namespace: user.username,
+      after: { isAdmin: user.isAdmin },
+    });
     return userId;
   });
   deps.access.changed();

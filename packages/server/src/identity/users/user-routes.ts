@@ -56,11 +56,11 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "Create a user, with a namespace of the same name.",
       body: async () => (await schemas()).newUser,
       reply: async () => (await schemas()).userReply,
-      handle: async (_call, request) => {
+      handle: async (call, request) => {
         const { isAdmin = false, ...user } = request.body as NewUser; // as: checked against `body` before
         return {
           status: 201,
-          body: { kind: "json", value: shape(await createUser(deps, { ...user, isAdmin })) },
+          body: { kind: "json", value: shape(await createUser(deps, { ...user, isAdmin }, call)) },
         };
       },
     }),
@@ -84,9 +84,9 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "Change a user's password or standing; disabling revokes everything they hold.",
       body: async () => (await schemas()).userPatch,
       reply: async () => (await schemas()).userReply,
-      handle: async (_call, request) => {
+      handle: async (call, request) => {
         const change = request.body as UserPatch; // as: checked against `body` before
-        const user = await changeUser(deps, request.params["username"] ?? "", change);
+        const user = await changeUser(deps, request.params["username"] ?? "", change, call);
         return { status: 200, body: { kind: "json", value: shape(user) } };
       },
     }),
@@ -96,8 +96,8 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       path: "/api/v1/users/{username}",
       can: administrator,
       summary: "Delete a user who has no repositories, with everything they hold.",
-      handle: async (_call, request) => {
-        await deleteUser(deps, request.params["username"] ?? "");
+      handle: async (call, request) => {
+        await deleteUser(deps, request.params["username"] ?? "", call);
         return { status: 204 };
       },
     }),

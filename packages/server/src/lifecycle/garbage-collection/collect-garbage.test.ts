@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseReference } from "@entrepot/oci/reference";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { deleteBlob } from "../../registry/blobs/delete-blob.ts";
 import { mountBlob } from "../../registry/blobs/mount-blob.ts";
 import { confirmLinkedBlob } from "../../registry/blobs/open-linked-blob.ts";
@@ -91,10 +92,10 @@ eachDatabase((open) => {
   test("pushing deleted content again before the pass keeps it, and after the pass stores it anew", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await push(registry, repository, "abc");
-    await deleteBlob(registry.deps, { repository, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository, digest });
     await push(registry, other, "abc");
     assert.deepEqual(await collect(registry), nothing);
-    await deleteBlob(registry.deps, { repository: other, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository: other, digest });
     assert.deepEqual(await collect(registry), { ...nothing, blobs: 1 });
     await push(registry, repository, "abc");
     await checkInvariants(registry.database, registry.blobs);
@@ -107,7 +108,7 @@ eachDatabase((open) => {
     const registry = await openTestRegistry(open, t);
     const digest = await pushImage(registry, repository, { layers: ["own", "shared"] }, ["v1"]);
     await pushImage(registry, repository, { config: "c", layers: ["shared"] });
-    await deleteManifest(registry.deps, { repository, digest, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest });
     registry.advance(graceMs - 1);
     assert.deepEqual(await collect(registry), nothing);
     registry.advance(1);
@@ -119,7 +120,7 @@ eachDatabase((open) => {
   test("a manifest pushed within the grace keeps the blobs of the one deleted before", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await pushImage(registry, repository, { layers: ["layer"] }, ["v1"]);
-    await deleteManifest(registry.deps, { repository, digest, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest });
     registry.advance(graceMs - 1);
     await put(registry, repository, imageBytes({ layers: ["layer"] }), ["v2"]);
     registry.advance(graceMs);
@@ -132,7 +133,7 @@ eachDatabase((open) => {
     const index = (await put(registry, repository, indexBytes([child]), ["v1"])).digest;
     await pushImage(registry, repository, { layers: ["signature"], subject: child });
     await pushImage(registry, repository, { layers: ["sbom"], subject: index });
-    await deleteManifest(registry.deps, { repository, digest: index, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: index });
     registry.advance(graceMs - 1);
     assert.deepEqual(await collect(registry), nothing);
     assert.equal((await getManifest(registry.deps, repository, parseReference(child))).digest, child);
@@ -159,7 +160,7 @@ eachDatabase((open) => {
       const registry = await openTestRegistry(open, t);
       const child = await pushImage(registry, repository, {});
       const index = (await put(registry, repository, indexBytes([child]))).digest;
-      await deleteManifest(registry.deps, { repository, digest: index, actor: "ada" });
+      await deleteManifest(registry.deps, byRegistry, { repository, digest: index });
       registry.advance(graceMs - 1);
       if (rescue === "push") await put(registry, repository, imageBytes({}));
       if (rescue === "tag") await put(registry, repository, imageBytes({}), ["v1"]);
@@ -176,7 +177,7 @@ eachDatabase((open) => {
     const listed = await pushImage(registry, repository, { config: "2" });
     await put(registry, repository, indexBytes([listed]), ["other"]);
     const index = (await put(registry, repository, indexBytes([tagged, listed]), ["v1"])).digest;
-    await deleteManifest(registry.deps, { repository, digest: index, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: index });
     await checkInvariants(registry.database, registry.blobs);
     registry.advance(10 * graceMs);
     assert.deepEqual(await collect(registry), nothing);
@@ -275,14 +276,14 @@ eachDatabase((open) => {
       const registry = await openTestRegistry(open, t);
       const child = await pushImage(registry, repository, {});
       const index = (await put(registry, repository, indexBytes([child]))).digest;
-      await deleteManifest(registry.deps, { repository, digest: index, actor: "ada" });
+      await deleteManifest(registry.deps, byRegistry, { repository, digest: index });
       registry.advance(graceMs);
       const { database } = beforeTransaction(registry.deps, 1, async () => {
         if (moment === "repository") {
           await registry.database.transaction((tx) => tx.deleteFrom("repositories").execute());
         }
         if (moment === "manifest")
-          await deleteManifest(registry.deps, { repository, digest: child, actor: "a" });
+          await deleteManifest(registry.deps, byRegistry, { repository, digest: child });
         if (moment === "hold") await put(registry, repository, imageBytes({}), ["v1"]);
       });
       assert.equal((await collect(registry, { database })).manifests, 0);
@@ -304,7 +305,7 @@ eachDatabase((open) => {
     for (const moment of ["linked", "revived"] as const) {
       const registry = await openTestRegistry(open, t);
       const digest = await push(registry, repository, "abc");
-      await deleteBlob(registry.deps, { repository, digest });
+      await deleteBlob(registry.deps, byRegistry, { repository, digest });
       const { database } = beforeTransaction(registry.deps, 1, async () => {
         if (moment === "linked") await push(registry, other, "abc");
         else {
@@ -321,7 +322,7 @@ eachDatabase((open) => {
   test("a link that the column did not know of keeps its blob by the foreign key", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await push(registry, repository, "abc");
-    await deleteBlob(registry.deps, { repository, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository, digest });
     const violation = await foreignKeyViolation(registry);
     registry.faults.watch((sql) => {
       if (sql.startsWith('delete from "blobs"')) throw violation;

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { byPartOfRegistry } from "../../activity/audit/record-audit.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import { markUnlinkedBlobs, scheduleBlobDeletion } from "../../registry/blobs/linked-blob-store.ts";
@@ -44,7 +45,7 @@ export interface Collected {
 const batchSize = 100;
 /** Requests that looked a blob up just before its row went have this long to open it (or the grace, where that is shorter). */
 const maxOpenDelayMs = 60_000;
-const actor = "garbage-collector";
+const byCollector = byPartOfRegistry("garbage-collector");
 
 /**
  * One pass over everything whose time is up: manifests, then links, then blobs, then bytes. Works through candidate indexes in small
@@ -97,7 +98,7 @@ async function collectManifest(
       await holdManifest(tx, candidate.id);
       return false;
     }
-    await removeManifest(tx, { ...candidate, actor, nowMs: deps.clock.nowMs() });
+    await removeManifest(tx, byCollector, { ...candidate, nowMs: deps.clock.nowMs() });
     return true;
   });
 }

@@ -28,9 +28,9 @@ export function garbageCollectionEndpoints(collector: GarbageCollector): readonl
       summary: "Collect garbage now, or only tell what would go (`dryRun`).",
       body: async () => (await schemas()).runRequest,
       reply: async () => (await schemas()).passReply,
-      handle: async (_call, request) => {
+      handle: async (call, request) => {
         const { dryRun } = request.body as RunRequest; // as: checked against `body` before
-        const value = dryRun ? await status() : await collector.runNow();
+        const value = dryRun ? await status() : await collector.runNow(call);
         return { status: 200, body: { kind: "json", value } };
       },
     }),

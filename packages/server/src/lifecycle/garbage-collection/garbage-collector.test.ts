@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Registry as MetricsRegistry } from "prom-client";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { push, repositoryName, storedObjects } from "../../registry/testing/content.ts";
 import { InjectedFault } from "../../registry/testing/faults.ts";
 import { graceMs, openTestRegistry, type TestRegistry } from "../../registry/testing/open-test-registry.ts";
@@ -15,10 +16,10 @@ eachDatabase((open) => {
     const { registry, collector, calls, metric } = await openCollector(t);
     assert.equal(collector.lastPass(), undefined);
     await push(registry, repository, "abc");
-    const empty = await collector.runNow();
+    const empty = await collector.runNow(byRegistry);
     assert.deepEqual([empty.links, calls.removed, registry.lines.length], [0, 0, 0], "nothing to tell");
     registry.advance(graceMs);
-    const report = await collector.runNow();
+    const report = await collector.runNow(byRegistry);
     const startedAtMs = registry.clock.nowMs();
     const expected = { manifests: 0, links: 1, blobs: 1, bytes: 0, startedAtMs, durationMs: 0 };
     assert.deepEqual(report, expected);
@@ -31,7 +32,7 @@ eachDatabase((open) => {
 
   test("who asks while a pass runs shares it", async (t) => {
     const { collector, calls } = await openCollector(t);
-    const [first, second] = await Promise.all([collector.runNow(), collector.runNow()]);
+    const [first, second] = await Promise.all([collector.runNow(byRegistry), collector.runNow(byRegistry)]);
     assert.equal(first, second);
     assert.equal(calls.chores, 1);
   });
@@ -48,10 +49,10 @@ eachDatabase((open) => {
         })
         .execute(),
     );
-    await assert.rejects(collector.runNow(), { code: "CONFLICT", retryAfterSeconds: 5 });
+    await assert.rejects(collector.runNow(byRegistry), { code: "CONFLICT", retryAfterSeconds: 5 });
     assert.equal(calls.chores, 0, "nor does it do the chores");
     registry.advance(1_000);
-    await collector.runNow();
+    await collector.runNow(byRegistry);
     assert.equal(calls.chores, 1);
   });
 
@@ -60,11 +61,11 @@ eachDatabase((open) => {
     await push(registry, repository, "abc");
     registry.advance(graceMs);
     calls.chore = () => Promise.reject(new InjectedFault("chore"));
-    await assert.rejects(collector.runNow(), InjectedFault);
+    await assert.rejects(collector.runNow(byRegistry), InjectedFault);
     assert.equal(collector.lastPass(), undefined);
     assert.deepEqual(await registry.database.read.selectFrom("leases").selectAll().execute(), []);
     calls.chore = async () => {};
-    assert.equal((await collector.runNow()).links, 1);
+    assert.equal((await collector.runNow(byRegistry)).links, 1);
   });
 
   test("passes follow each other at the interval, also after one that failed or found another at work", async (t) => {
@@ -111,7 +112,7 @@ eachDatabase((open) => {
     registry.advance(graceMs);
     const { promise, resolve } = Promise.withResolvers<void>();
     calls.chore = () => promise;
-    const pass = collector.runNow();
+    const pass = collector.runNow(byRegistry);
     await until(() => calls.chores === 1);
     let hasStopped = false;
     const stopping = collector.stop().then(() => {
@@ -130,7 +131,7 @@ eachDatabase((open) => {
     const { collector, calls } = await openCollector(t);
     const { promise, reject } = Promise.withResolvers<void>();
     calls.chore = () => promise;
-    const pass = collector.runNow();
+    const pass = collector.runNow(byRegistry);
     await until(() => calls.chores === 1);
     const stopping = collector.stop();
     reject(new InjectedFault("chore"));

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
+import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
 import { type Collected, collectGarbage, type GarbageDeps } from "./collect-garbage.ts";
@@ -25,8 +26,8 @@ export interface GarbageCollector {
   start(): void;
   /** Ends the pass under way within a batch, and starts no further one. */
   stop(): Promise<void>;
-  /** One pass now. `CONFLICT` when another instance is at it. */
-  runNow(): Promise<PassReport>;
+  /** One pass now, written down as asked for by somebody. `CONFLICT` when another instance is at it. */
+  runNow(source: AuditSource): Promise<PassReport>;
   /** What a pass would find. Changes nothing. */
   preview(): Promise<GarbageCounts>;
   lastPass(): PassReport | undefined;
@@ -98,13 +99,21 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       // A failure has been logged where the pass was started.
       await running?.catch(() => undefined);
     },
-    async runNow() {
+    async runNow(source) {
       const report = await shared();
       if (report === undefined) {
         throw new AppError("CONFLICT", "another instance is collecting garbage now", {
           retryAfterSeconds: 5,
         });
       }
+      const { startedAtMs: _, ...counts } = report;
+      await deps.database.transaction((tx) =>
+        recordAudit(tx, source, deps.clock.nowMs(), {
+          action: "garbage-collection.run",
+          target: "registry",
+          detail: counts,
+        }),
+      );
       return report;
     },
     preview() {

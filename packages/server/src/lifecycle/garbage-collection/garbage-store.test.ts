@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { deleteBlob } from "../../registry/blobs/delete-blob.ts";
 import { deleteManifest } from "../../registry/manifests/delete-manifest.ts";
 import { indexBytes, push, pushImage, put, repositoryName } from "../../registry/testing/content.ts";
@@ -18,10 +19,10 @@ eachDatabase((open) => {
     const child = await pushImage(registry, repository, { config: "1" });
     const index = (await put(registry, repository, indexBytes([child]))).digest;
     await pushImage(registry, repository, { config: "2" });
-    await deleteManifest(registry.deps, { repository, digest: index, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: index });
     await push(registry, repository, "loose");
     const gone = await push(registry, other, "deleted");
-    await deleteBlob(registry.deps, { repository: other, digest: gone });
+    await deleteBlob(registry.deps, byRegistry, { repository: other, digest: gone });
     registry.advance(graceMs);
     const count = (untaggedMs?: number) =>
       countGarbage(registry.database.read, { graceMs: registry.clock.nowMs() - graceMs, untaggedMs });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Digest } from "@entrepot/oci/digest";
 import { parseReference } from "@entrepot/oci/reference";
 import fc from "fast-check";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { deleteBlob } from "../../registry/blobs/delete-blob.ts";
 import { mountBlob } from "../../registry/blobs/mount-blob.ts";
@@ -151,7 +152,7 @@ async function run(registry: TestRegistry, model: readonly Drawing[], each: Comm
   }
   if (each.does === "delete") {
     const digest = digestOf(must(manifests[each.which]).body);
-    await succeeds(deleteManifest(deps, { repository: name, digest, actor: "ada" }), "MANIFEST_UNKNOWN");
+    await succeeds(deleteManifest(deps, byRegistry, { repository: name, digest }), "MANIFEST_UNKNOWN");
     drawing.manifests.delete(digest);
     for (const [tag, to] of drawing.tags) if (to === digest) drawing.tags.delete(tag);
     return;
@@ -159,7 +160,7 @@ async function run(registry: TestRegistry, model: readonly Drawing[], each: Comm
   const text = must(texts[each.which]);
   const digest = digestOf(text);
   if (each.does === "delete blob") {
-    const deleting = deleteBlob(deps, { repository: name, digest });
+    const deleting = deleteBlob(deps, byRegistry, { repository: name, digest });
     if (await succeeds(deleting, "BLOB_UNKNOWN", "IN_USE")) drawing.blobs.delete(digest);
     return;
   }
@@ -227,7 +228,7 @@ async function deleteEverything(registry: TestRegistry): Promise<void> {
   for (const repositoryOf of repositories) {
     for (const { body } of manifests) {
       const target = { repository: repositoryOf, digest: digestOf(body), actor: "ada" };
-      await succeeds(deleteManifest(registry.deps, target), "MANIFEST_UNKNOWN");
+      await succeeds(deleteManifest(registry.deps, byRegistry, target), "MANIFEST_UNKNOWN");
     }
   }
   for (const ms of [graceMs, 60_000]) {

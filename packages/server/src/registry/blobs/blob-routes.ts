@@ -58,9 +58,9 @@ export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "delete" },
       summary: "Take a blob out of the repository.",
-      handle: async (_call, request) => {
+      handle: async (call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
-        await deleteBlob(deps, { repository, digest: parseDigest(request.params["digest"] ?? "") });
+        await deleteBlob(deps, call, { repository, digest: parseDigest(request.params["digest"] ?? "") });
         return { status: 202, headers: { "content-length": 0 } };
       },
     }),

@@ -1,5 +1,7 @@
 import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { namespaceOf } from "../../access/create-access.ts";
+import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
@@ -12,6 +14,7 @@ import { findManifestNaming, unlinkBlob } from "./linked-blob-store.ts";
  */
 export async function deleteBlob(
   deps: RegistryDeps,
+  source: AuditSource,
   target: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await findRepositoryId(deps.database.read, target.repository);
@@ -27,7 +30,16 @@ export async function deleteBlob(
           `the blob ${digest} belongs to the manifest ${manifest}; delete the manifest, and the blob goes with it`,
         );
       }
-      return unlinkBlob(tx, { repositoryId, digest, nowMs: deps.clock.nowMs() });
+      const nowMs = deps.clock.nowMs();
+      if (!(await unlinkBlob(tx, { repositoryId, digest, nowMs }))) return false;
+      await recordAudit(tx, source, nowMs, {
+        action: "blob.delete",
+        target: `blob ${target.repository}@${digest}`,
+        namespace: namespaceOf(target.repository, deps.defaultNamespace),
+        repository: target.repository,
+        before: { digest },
+      });
+      return true;
     }));
   deps.blobCache.links.forget([blobKey(target.repository, digest)]);
   if (!removed)

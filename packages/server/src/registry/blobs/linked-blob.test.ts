@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { deleteManifest } from "../manifests/delete-manifest.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
@@ -60,15 +61,17 @@ eachDatabase((open) => {
     const digest = await push(registry, repository, "abc");
     await mountBlob(registry.deps, registry.call(), { repository: other, digest, from: repository });
     await getLinkedBlob(registry.deps, repository, digest);
-    await deleteBlob(registry.deps, { repository, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository, digest });
     await assert.rejects(getLinkedBlob(registry.deps, repository, digest), { code: "BLOB_UNKNOWN" });
     assert.equal(await readBlob(registry.deps, other, digest), "abc");
-    await assert.rejects(deleteBlob(registry.deps, { repository, digest }), { code: "BLOB_UNKNOWN" });
+    await assert.rejects(deleteBlob(registry.deps, byRegistry, { repository, digest }), {
+      code: "BLOB_UNKNOWN",
+    });
     await checkInvariants(registry.database, registry.blobs);
-    await deleteBlob(registry.deps, { repository: other, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository: other, digest });
     await checkInvariants(registry.database, registry.blobs);
     const nowhere = { repository: repositoryName("no/where"), digest };
-    await assert.rejects(deleteBlob(registry.deps, nowhere), { code: "BLOB_UNKNOWN" });
+    await assert.rejects(deleteBlob(registry.deps, byRegistry, nowhere), { code: "BLOB_UNKNOWN" });
   });
 
   test("a blob that a manifest names cannot be deleted, until the manifest is", async (t) => {
@@ -76,14 +79,14 @@ eachDatabase((open) => {
     const manifest = await pushImage(registry, repository, { layers: ["layer"] });
     for (const text of ["{}", "layer"]) {
       const blob = { repository, digest: digestOf(text) };
-      await assert.rejects(deleteBlob(registry.deps, blob), {
+      await assert.rejects(deleteBlob(registry.deps, byRegistry, blob), {
         code: "IN_USE",
         message: new RegExp(manifest),
       });
       assert.equal(await readBlob(registry.deps, repository, blob.digest), text);
     }
-    await deleteManifest(registry.deps, { repository, digest: manifest, actor: "ada" });
-    await deleteBlob(registry.deps, { repository, digest: digestOf("layer") });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: manifest });
+    await deleteBlob(registry.deps, byRegistry, { repository, digest: digestOf("layer") });
     await checkInvariants(registry.database, registry.blobs);
   });
 
@@ -93,14 +96,14 @@ eachDatabase((open) => {
     const deps = beforeTransaction(registry.deps, 1, () =>
       registry.database.transaction((tx) => tx.deleteFrom("repositories").execute()),
     );
-    await assert.rejects(deleteBlob(deps, { repository, digest }), { code: "BLOB_UNKNOWN" });
+    await assert.rejects(deleteBlob(deps, byRegistry, { repository, digest }), { code: "BLOB_UNKNOWN" });
   });
 
   test("pushing deleted content again revives it without a second copy", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await push(registry, repository, "abc");
     const before = await storedObjects(registry);
-    await deleteBlob(registry.deps, { repository, digest });
+    await deleteBlob(registry.deps, byRegistry, { repository, digest });
     await push(registry, other, "abc");
     assert.deepEqual(await storedObjects(registry), before);
     await checkInvariants(registry.database, registry.blobs);
@@ -143,7 +146,7 @@ eachDatabase((open) => {
     const registry = await openTestRegistry(open, t);
     const manifest = await pushImage(registry, repository, {});
     await getLinkedBlob(registry.deps, repository, digestOf("{}"));
-    await deleteManifest(registry.deps, { repository, digest: manifest, actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: manifest });
     registry.advance(graceMs - 1);
     await confirmLinkedBlob(registry.deps, repository, digestOf("{}"));
     assert.equal(

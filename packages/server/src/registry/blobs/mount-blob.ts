@@ -1,7 +1,9 @@
 import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { type Actor, actorName } from "../../access/actor.ts";
+import { namespaceOf } from "../../access/create-access.ts";
 import { isEmptyListing } from "../../access/is-empty-listing.ts";
+import { recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -35,6 +37,13 @@ export async function mountBlob(
     if (blobId === undefined || !(await reviveBlob(tx, blobId))) return false;
     const nowMs = deps.clock.nowMs();
     await linkBlob(tx, { repositoryId, digest: mount.digest, blobId, nowMs });
+    await recordAudit(tx, call, nowMs, {
+      action: "blob.mount",
+      target: `blob ${mount.repository}@${mount.digest}`,
+      namespace: namespaceOf(mount.repository, deps.defaultNamespace),
+      repository: mount.repository,
+      after: { digest: mount.digest, from: mount.from ?? null },
+    });
     await recordEvents(tx, [
       {
         kind: "blob.mounted",

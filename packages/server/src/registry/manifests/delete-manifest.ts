@@ -1,5 +1,8 @@
 import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { actorName } from "../../access/actor.ts";
+import { namespaceOf } from "../../access/create-access.ts";
+import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
@@ -15,7 +18,8 @@ import { deleteManifestRow, findManifestId, listReferences } from "./manifest-st
  */
 export async function deleteManifest(
   deps: RegistryDeps,
-  target: { readonly repository: RepositoryName; readonly digest: Digest; readonly actor: string },
+  source: AuditSource,
+  target: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await findRepositoryId(deps.database.read, target.repository);
   const removed =
@@ -24,7 +28,13 @@ export async function deleteManifest(
       if (!(await lockRepositoryForDelete(tx, repositoryId))) return false;
       const id = await findManifestId(tx, repositoryId, target.digest);
       if (id === undefined) return false;
-      await removeManifest(tx, { ...target, id, repositoryId, nowMs: deps.clock.nowMs() });
+      await removeManifest(tx, source, {
+        ...target,
+        id,
+        repositoryId,
+        namespace: namespaceOf(target.repository, deps.defaultNamespace),
+        nowMs: deps.clock.nowMs(),
+      });
       return true;
     }));
   // Any number of tags may have pointed there: nothing of this repository is worth keeping by name.
@@ -42,16 +52,19 @@ export async function deleteManifest(
 /** Removes one manifest in the caller's transaction, which holds the repository (`lockRepositoryForDelete`). */
 export async function removeManifest(
   tx: Tx,
+  source: AuditSource,
   manifest: {
     readonly id: number;
     readonly repository: string;
     readonly repositoryId: number;
     readonly digest: Digest;
-    readonly actor: string;
+    /** Undefined = what the name begins with. */
+    readonly namespace?: string;
     readonly nowMs: number;
   },
 ): Promise<void> {
-  const { repositoryId, digest, actor, nowMs } = manifest;
+  const { repository, repositoryId, digest, nowMs } = manifest;
+  const actor = actorName(source.actor);
   const names = [...new Set((await listReferences(tx, manifest.id)).map((reference) => reference.digest))];
   const tags = await deleteTagsOf(tx, manifest.id);
   await recordTagChanges(
@@ -60,7 +73,14 @@ export async function removeManifest(
   );
   await deleteManifestRow(tx, manifest.id);
   await releaseReferences(tx, { repositoryId, digest, names, nowMs });
-  const common = { atMs: nowMs, repository: manifest.repository, actor };
+  await recordAudit(tx, source, nowMs, {
+    action: "manifest.delete",
+    target: `manifest ${repository}@${digest}`,
+    namespace: manifest.namespace,
+    repository,
+    before: { digest, tags },
+  });
+  const common = { atMs: nowMs, repository, actor };
   await recordEvents(tx, [
     ...tags.map((tag) => ({ ...common, kind: "tag.deleted" as const, payload: { tag, before: digest } })),
     { ...common, kind: "manifest.deleted" as const, payload: { digest } },

@@ -2,7 +2,6 @@ import { manifestSizeLimitBytes } from "@entrepot/oci/manifest";
 import { parseReference, type Reference } from "@entrepot/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
 import { parseTagName, type TagName } from "@entrepot/oci/tag-name";
-import { actorName } from "../../access/actor.ts";
 import { type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { isNotModified } from "../../http/is-not-modified.ts";
 import { readBody } from "../../http/read-body.ts";
@@ -77,10 +76,7 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
         if (reference.kind === "tag") await deleteTag(deps, call, { repository, tag: reference.tag });
-        else {
-          const actor = actorName(call.actor);
-          await deleteManifest(deps, { repository, digest: reference.digest, actor });
-        }
+        else await deleteManifest(deps, call, { repository, digest: reference.digest });
         return { status: 202, headers: { "content-length": 0 } };
       },
     }),

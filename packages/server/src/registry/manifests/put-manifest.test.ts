@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { mediaTypes } from "@entrepot/oci/media-types";
 import { OciError } from "@entrepot/oci/oci-error";
 import { parseReference } from "@entrepot/oci/reference";
+import { byPartOfRegistry, byRegistry } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
@@ -203,9 +204,9 @@ eachDatabase((open) => {
   test("deleting a manifest takes all its tags, into history and events with who did it", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await pushImage(registry, repository, {}, ["v1", "v2"]);
-    const target = { repository, digest, actor: "bob" };
+    const target = { repository, digest };
     await getManifest(registry.deps, repository, parseReference("v1"));
-    await deleteManifest(registry.deps, target);
+    await deleteManifest(registry.deps, byPartOfRegistry("bob"), target);
     for (const reference of ["v1", "v2", digest]) {
       await assert.rejects(getManifest(registry.deps, repository, parseReference(reference)), {
         code: "MANIFEST_UNKNOWN",
@@ -216,9 +217,9 @@ eachDatabase((open) => {
       `v2: ${digest} → null by bob`,
     ]);
     assert.deepEqual((await events(registry)).slice(-3), ["tag.deleted", "tag.deleted", "manifest.deleted"]);
-    await assert.rejects(deleteManifest(registry.deps, target), { code: "MANIFEST_UNKNOWN" });
+    await assert.rejects(deleteManifest(registry.deps, byRegistry, target), { code: "MANIFEST_UNKNOWN" });
     const nowhere = { ...target, repository: repositoryName("library/none") };
-    await assert.rejects(deleteManifest(registry.deps, nowhere), { code: "MANIFEST_UNKNOWN" });
+    await assert.rejects(deleteManifest(registry.deps, byRegistry, nowhere), { code: "MANIFEST_UNKNOWN" });
     await checkInvariants(registry.database, registry.blobs);
   });
 
@@ -229,7 +230,7 @@ eachDatabase((open) => {
       const deps = beforeTransaction(registry.deps, 1, () =>
         registry.database.transaction((tx) => tx.deleteFrom(table).execute()),
       );
-      await assert.rejects(deleteManifest(deps, { repository, digest, actor: "bob" }), {
+      await assert.rejects(deleteManifest(deps, byRegistry, { repository, digest }), {
         code: "MANIFEST_UNKNOWN",
       });
     }

@@ -5,6 +5,8 @@ import type { Reference } from "@entrepot/oci/reference";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { TagName } from "@entrepot/oci/tag-name";
 import { actorName } from "../../access/actor.ts";
+import { namespaceOf } from "../../access/create-access.ts";
+import { recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -104,7 +106,23 @@ async function store(
       payload: { digest, mediaType: parsed.mediaType, sizeBytes: put.body.byteLength },
     },
   ]);
-  await setTags(tx, { repository, repositoryId, manifestId, digest, tags: put.tags, actor, nowMs });
+  const movedFrom = await setTags(tx, {
+    repository,
+    repositoryId,
+    manifestId,
+    digest,
+    tags: put.tags,
+    actor,
+    nowMs,
+  });
+  await recordAudit(tx, call, nowMs, {
+    action: "manifest.push",
+    target: `manifest ${repository}@${digest}`,
+    namespace: namespaceOf(repository, deps.defaultNamespace),
+    repository,
+    before: { tags: movedFrom },
+    after: { digest, tags: put.tags, mediaType: parsed.mediaType, sizeBytes: put.body.byteLength },
+  });
   // Without a tag it may still be held: as an entry of an index that came first, or by its subject.
   if (put.tags.length === 0 && (await isHeld(tx, manifestId))) await holdManifest(tx, manifestId);
 }

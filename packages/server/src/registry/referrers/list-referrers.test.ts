@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mediaTypes } from "@entrepot/oci/media-types";
+import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { deleteManifest } from "../manifests/delete-manifest.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
@@ -44,7 +45,7 @@ eachDatabase((open) => {
       [digestOf(typed)],
     );
     assert.deepEqual((await list(registry, { artifactTypes: ["a/none"] })).descriptors, []);
-    await deleteManifest(registry.deps, { repository, digest: digestOf(plain), actor: "ada" });
+    await deleteManifest(registry.deps, byRegistry, { repository, digest: digestOf(plain) });
     assert.equal((await list(registry)).descriptors.length, 1);
     await checkInvariants(registry.database, registry.blobs);
   });

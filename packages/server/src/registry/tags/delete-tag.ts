@@ -1,6 +1,8 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { TagName } from "@entrepot/oci/tag-name";
 import { actorName } from "../../access/actor.ts";
+import { namespaceOf } from "../../access/create-access.ts";
+import { recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -30,6 +32,13 @@ export async function deleteTag(
         { repositoryId, tag: target.tag, before: before.digest, after: undefined, actor, nowMs },
       ]);
       await releaseManifest(tx, { id: before.manifestId, orphaned: false, nowMs });
+      await recordAudit(tx, call, nowMs, {
+        action: "tag.delete",
+        target: `tag ${target.repository}:${target.tag}`,
+        namespace: namespaceOf(target.repository, deps.defaultNamespace),
+        repository: target.repository,
+        before: { digest: before.digest },
+      });
       await recordEvents(tx, [
         {
           kind: "tag.deleted",

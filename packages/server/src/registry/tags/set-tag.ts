@@ -7,7 +7,10 @@ import type { Tx } from "../../storage/database/database.ts";
 import { holdManifest, releaseManifest } from "../manifests/manifest-hold-store.ts";
 import { findTag, recordTagChanges, upsertTag } from "./tag-store.ts";
 
-/** Points tags at a manifest, in the caller's transaction, with history and events. A tag that points there already does not change. */
+/**
+ * Points tags at a manifest, in the caller's transaction, with history and events. A tag that points there already does not change; of those that do,
+ * tells where they pointed before.
+ */
 export async function setTags(
   tx: Tx,
   change: {
@@ -19,13 +22,15 @@ export async function setTags(
     readonly actor: string;
     readonly nowMs: number;
   },
-): Promise<void> {
+): Promise<Readonly<Record<string, Digest | null>>> {
+  const moved: Record<string, Digest | null> = {};
   const { repositoryId, manifestId, actor, nowMs } = change;
   const events: NewEvent[] = [];
   const left = new Set<number>();
   for (const tag of change.tags) {
     const before = await findTag(tx, repositoryId, tag);
     if (before?.manifestId === manifestId) continue;
+    moved[tag] = before?.digest ?? null;
     await upsertTag(tx, { repositoryId, name: tag, manifestId, nowMs });
     await recordTagChanges(tx, [
       { repositoryId, tag, before: before?.digest, after: change.digest, actor, nowMs },
@@ -42,4 +47,5 @@ export async function setTags(
   await recordEvents(tx, events);
   if (change.tags.length > 0) await holdManifest(tx, manifestId);
   for (const id of left) await releaseManifest(tx, { id, orphaned: false, nowMs });
+  return moved;
 }
