@@ -59,6 +59,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const server: HttpServer = await createHttpServer({
     endpoints: gatherEndpoints(config, { stores, registry, email, collector, health, metrics }),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
+    signInRules: stores.identity.signInRules,
     access: stores.access,
     tokenService: config.tokenService,
     publicUrl: config.publicUrl,

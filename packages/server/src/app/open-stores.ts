@@ -90,8 +90,10 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     sessions: {
       lifetimeMs: config.sessionLifetimeHours * 3_600_000,
       idleMs: config.sessionIdleMinutes * 60_000,
+      recentMs: config.sessionRecentMinutes * 60_000,
     },
     organizations: { createdBy: config.organizationCreation },
+    mfa: { requiredOf: config.mfaRequiredOf },
   });
   return {
     database,

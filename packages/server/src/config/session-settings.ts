@@ -1,4 +1,4 @@
-import { numberSetting } from "./settings.ts";
+import { choiceSetting, numberSetting } from "./settings.ts";
 
 /** How long people stay signed in with a browser. */
 export const sessionSettings = {
@@ -17,5 +17,22 @@ export const sessionSettings = {
     min: 5,
     max: 525_600,
     description: "A browser that nobody has used for so long is signed out.",
+  }),
+  sessionRecentMinutes: numberSetting({
+    key: "sessions.recentMinutes",
+    variable: "ENTREPOT_SESSION_RECENT_MINUTES",
+    defaultValue: 10,
+    min: 1,
+    max: 1_440,
+    description:
+      "Before something dangerous, such as deleting a user, whoever uses a browser must have proved within so long that it is them.",
+  }),
+  mfaRequiredOf: choiceSetting({
+    key: "mfa.requiredOf",
+    variable: "ENTREPOT_MFA_REQUIRED_OF",
+    choices: ["nobody", "administrators", "everybody"],
+    defaultValue: "nobody",
+    description:
+      "Who must show a second factor to do anything on the management API but set one up; a provider's counts. An organization can ask for it, too.",
   }),
 } as const;

@@ -25,6 +25,12 @@ export interface Endpoint {
   readonly summary: string;
   /** What the query may have; checked before `handle`. Parameters that are not declared are let through. */
   readonly query?: readonly QueryParameter[];
+  /** It is dangerous: whoever comes with a session must have proved in the last minutes that it is theirs (`RECENT_SIGN_IN_REQUIRED`). */
+  readonly needsRecentSignIn?: boolean;
+  /** Open to those who must first show or set up a second factor: what they need to do just that. */
+  readonly isOpenBeforeMfa?: boolean;
+  /** It makes credentials that work everywhere: those in an organization that asks for a second factor must have shown one. */
+  readonly makesCredentials?: boolean;
   /**
    * Shape of a JSON or form body, checked before `handle`; absent = the handler reads `request.raw` or expects no body. Schemas are loaded when they
    * are first needed: most processes never check most bodies, and the schema library is larger than the rest of the server.

@@ -32,6 +32,8 @@ export const errorTable: Readonly<Record<AppErrorCode, ErrorForm>> = {
   PAYLOAD_TOO_LARGE: { status: 413, ociCode: "SIZE_INVALID" },
   // distribution-spec (draft), end-7b.
   URI_TOO_LONG: { status: 414, ociCode: "MANIFEST_INVALID" },
+  MFA_REQUIRED: { status: 403, ociCode: "DENIED" },
+  RECENT_SIGN_IN_REQUIRED: { status: 403, ociCode: "DENIED" },
   CROSS_SITE: { status: 403, ociCode: "DENIED" },
   CONFLICT: { status: 409, ociCode: "BLOB_UPLOAD_INVALID" },
   // distribution-spec: a registry that will not delete answers 400 or 405.

@@ -5,6 +5,7 @@ import { AppError } from "../lib/app-error.ts";
 import { authorize, challengeFor } from "./authorize.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
+import { checkSignIn } from "./check-sign-in.ts";
 import type { Call, Endpoint, Reply } from "./endpoint.ts";
 import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
 import { toPublicError } from "./error-table.ts";
@@ -124,6 +125,10 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
       checkName(endpoint, progress.params);
       progress.actor = await authenticate(deps, request, progress);
       params = await authorize(deps.access, progress.actor, endpoint, target);
+      const { signInRules, clock } = deps;
+      if (signInRules !== undefined && isBelow(progress.pathname, "/api/v1")) {
+        await checkSignIn(signInRules, progress.actor, endpoint, params, clock.nowMs());
+      }
     }
     if (incoming.expectsContinue) incoming.response.writeContinue();
     progress.hasBegunBody = true;

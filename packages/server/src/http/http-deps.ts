@@ -5,6 +5,7 @@ import type { Actor } from "../access/actor.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Answered } from "./answered.ts";
+import type { SignInRules } from "./check-sign-in.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 export interface HttpDeps {
@@ -15,6 +16,8 @@ export interface HttpDeps {
     remoteAddress: string,
     site: CallSite | undefined,
   ) => Promise<Actor>;
+  /** Undefined = nobody must prove more than who they are. */
+  readonly signInRules?: SignInRules | undefined;
   readonly access: Access;
   readonly tokenService: string;
   readonly publicUrl: string | undefined;

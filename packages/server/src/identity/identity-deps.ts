@@ -26,6 +26,7 @@ export interface IdentityDeps {
   readonly sessions: SessionSettings;
   readonly organizations: OrganizationSettings;
   readonly accounts: AccountSettings;
+  readonly mfa: MfaSettings;
 }
 
 export interface AccountSettings {
@@ -40,6 +41,13 @@ export interface SessionSettings {
   readonly lifetimeMs: number;
   /** A session that nobody has used for so long has ended. */
   readonly idleMs: number;
+  /** How long ago somebody may have proved who they are to do something dangerous. */
+  readonly recentMs: number;
+}
+
+export interface MfaSettings {
+  /** Who must show a second factor to do anything on the management API. */
+  readonly requiredOf: "nobody" | "administrators" | "everybody";
 }
 
 export interface TokenSettings {

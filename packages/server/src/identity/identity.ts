@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Access } from "../access/access.ts";
-import type { Actor } from "../access/actor.ts";
+import { type Actor, anonymous } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
+import type { SignInRules } from "../http/check-sign-in.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { CallSite } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -14,7 +15,15 @@ import type { Database } from "../storage/database/database.ts";
 import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { createAccounts } from "./accounts/accounts.ts";
-import type { AccountSettings, IdentityDeps, SessionSettings, TokenSettings } from "./identity-deps.ts";
+import type {
+  AccountSettings,
+  IdentityDeps,
+  MfaSettings,
+  SessionSettings,
+  TokenSettings,
+} from "./identity-deps.ts";
+import { createMfa } from "./mfa/mfa.ts";
+import { resetFactors } from "./mfa/remove-factors.ts";
 import { namespaceEndpoints, pruneNamespaces } from "./namespaces.ts";
 import type { OrganizationSettings } from "./organizations/organization-settings.ts";
 import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
@@ -47,11 +56,14 @@ export interface IdentityOptions {
   readonly sessions: SessionSettings;
   readonly accounts: AccountSettings;
   readonly organizations: OrganizationSettings;
+  readonly mfa: MfaSettings;
 }
 
 /** The identity area as the composition root and the areas above see it. */
 export interface Identity {
   readonly endpoints: readonly Endpoint[];
+  /** How well those who come must have proved who they are. */
+  readonly signInRules: SignInRules;
   /** A cookie counts only where there is a `site`. */
   authenticate(headers: IncomingHttpHeaders, remoteAddress: string, site?: CallSite): Promise<Actor>;
   ensureFirstAdministrator(first: {
@@ -63,7 +75,7 @@ export interface Identity {
     readonly password: string;
     readonly isAdmin: boolean;
   }): Promise<User>;
-  /** Sets a password, makes the user an administrator and enables them: the way back in for an operator. */
+  /** Sets a password, takes second factors away, makes the user an administrator and enables them: the way back in for an operator. */
   resetAdministrator(username: string, password: string): Promise<User>;
   /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
@@ -78,8 +90,9 @@ export function createIdentity(options: IdentityOptions): Identity {
     tokenLifetimeMs: deps.tokens.lifetimeMs,
   });
   const secrets = createSecretVerifier(deps);
-  const sessions = createSessions(deps, secrets);
   const accounts = createAccounts(deps, secrets);
+  const mfa = createMfa(deps);
+  const sessions = createSessions(deps, secrets, mfa.factors);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -90,14 +103,23 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...namespaceEndpoints(deps),
       ...sessions.endpoints,
       ...accounts.endpoints,
+      ...mfa.endpoints,
     ],
     authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
       sessions.find(headers, site),
     ),
+    signInRules: {
+      recentMs: deps.sessions.recentMs,
+      checkMfa: (actor, place) => mfa.check(actor, place),
+    },
     ensureFirstAdministrator: (first) => ensureFirstAdministrator(deps, first),
     createUser: (user) => createUser(deps, user),
-    resetAdministrator: (username, password) =>
-      changeUser(deps, username, { password, isAdmin: true, isDisabled: false }),
+    async resetAdministrator(username, password) {
+      const user = await changeUser(deps, username, { password, isAdmin: true, isDisabled: false });
+      const operator = { actor: anonymous, client: undefined, requestId: undefined };
+      await resetFactors(deps, operator, { userId: user.id, username });
+      return user;
+    },
     async prune() {
       await deps.database.transaction(
         async (tx) => {
@@ -109,6 +131,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       );
       await sessions.prune();
       await accounts.prune();
+      await mfa.prune();
     },
   };
 }

@@ -11,6 +11,8 @@ export const appErrorCodes = [
   "RANGE_INVALID", // a chunk that does not start at the upload's offset
   "PAYLOAD_TOO_LARGE", // a manifest over its limit, a body over its limit
   "URI_TOO_LONG", // an address that is too long, or names more tags than are taken at once
+  "MFA_REQUIRED", // a second factor must be shown first, or set up
+  "RECENT_SIGN_IN_REQUIRED", // whoever has this session must prove again that it is theirs
   "CROSS_SITE", // a browser sent it, but no page of ours had it do so
   "CONFLICT", // another writer is at work on the same thing; retrying helps
   "IN_USE", // it cannot be deleted while something refers to it

@@ -35,6 +35,7 @@ export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "POST",
       path: "/api/v1/me/access-tokens",
       can: person,
+      makesCredentials: true,
       summary: "Make an access token; the secret is in this reply and never again.",
       body: async () => (await schemas()).newAccessToken,
       reply: async () => (await schemas()).createdAccessToken,

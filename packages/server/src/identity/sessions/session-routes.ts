@@ -21,6 +21,7 @@ function presentSessionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
   return [
     endpoint({
       id: "session.get",
+      isOpenBeforeMfa: true,
       method: "GET",
       path: "/api/v1/session",
       can: { who: "signed-in" },
@@ -41,6 +42,7 @@ function presentSessionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "session.end",
+      isOpenBeforeMfa: true,
       method: "DELETE",
       path: "/api/v1/session",
       can: { who: "identified" },
@@ -63,6 +65,7 @@ function ownSessionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
   return [
     endpoint({
       id: "sessions.list-own",
+      isOpenBeforeMfa: true,
       method: "GET",
       path: "/api/v1/me/sessions",
       can: person,
@@ -76,6 +79,7 @@ function ownSessionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "sessions.end-own-others",
+      isOpenBeforeMfa: true,
       method: "DELETE",
       path: "/api/v1/me/sessions",
       can: person,
@@ -88,6 +92,7 @@ function ownSessionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "sessions.end-own",
+      isOpenBeforeMfa: true,
       method: "DELETE",
       path: "/api/v1/me/sessions/{id}",
       can: person,

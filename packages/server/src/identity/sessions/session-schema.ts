@@ -24,13 +24,27 @@ const sessionFields = {
 
 export const sessionList = Type.Object({ sessions: Type.Array(Type.Object(sessionFields)) });
 
-export const signedIn = Type.Object({
+const signedIn = Type.Object({
+  mfaRequired: Type.Literal(false),
   username: Type.String(),
   csrfToken: Type.String({
     description: "to be sent as x-csrf-token with everything that changes something",
   }),
   expiresAtMs: Type.Integer(),
 });
+
+/** A session, or what is still needed for one. */
+export const signInReply = Type.Union([
+  signedIn,
+  Type.Object({
+    mfaRequired: Type.Literal(true),
+    methods: Type.Array(Type.String(), { description: "totp, security-key, recovery-code" }),
+    ticket: Type.String({ description: "for POST /api/v1/sign-in/mfa, within five minutes" }),
+    securityKeyOptions: Type.Unknown({
+      description: "for navigator.credentials.get; null when there is no key",
+    }),
+  }),
+]);
 
 export const presentSession = Type.Object({
   username: Type.String(),

@@ -157,9 +157,35 @@ export async function pruneSessions(
     .execute();
 }
 
-/** Notes when a user last signed in. */
-export async function touchUser(tx: Tx, userId: number, nowMs: number): Promise<void> {
-  await tx.updateTable("users").set({ last_sign_in_at_ms: nowMs }).where("id", "=", userId).execute();
+/** Notes that the owner of a session has proved again who they are; false when the session has ended. */
+export async function markAuthenticated(
+  tx: Tx,
+  id: number,
+  proof: { readonly nowMs: number; readonly isMfa: boolean },
+): Promise<boolean> {
+  const result = await tx
+    .updateTable("sessions")
+    .set({ authenticated_at_ms: proof.nowMs, ...(proof.isMfa ? { mfa_at_ms: proof.nowMs } : {}) })
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+/** Notes when a user last signed in, and whether that was with a second factor; true when it was the first time with one. */
+export async function touchUser(
+  tx: Tx,
+  userId: number,
+  proof: { readonly nowMs: number; readonly isMfa: boolean },
+): Promise<boolean> {
+  await tx.updateTable("users").set({ last_sign_in_at_ms: proof.nowMs }).where("id", "=", userId).execute();
+  if (!proof.isMfa) return false;
+  const result = await tx
+    .updateTable("users")
+    .set({ mfa_at_ms: proof.nowMs })
+    .where("id", "=", userId)
+    .where("mfa_at_ms", "is", null)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
 }
 
 function toSession(row: {

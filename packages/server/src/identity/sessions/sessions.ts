@@ -3,11 +3,13 @@ import type { UserActor } from "../../access/actor.ts";
 import type { Endpoint } from "../../http/endpoint.ts";
 import type { CallSite } from "../../http/http-deps.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import type { FactorVerifier } from "../mfa/verify-factor.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { createSessionFinder } from "./find-session.ts";
 import { sessionEndpoints } from "./session-routes.ts";
 import { pruneSessions } from "./session-store.ts";
 import { signInEndpoints } from "./sign-in-routes.ts";
+import { stepUpEndpoints } from "./step-up-routes.ts";
 
 /** Browsers that are signed in. */
 export interface Sessions {
@@ -20,9 +22,17 @@ export interface Sessions {
 
 const pruneBatch = 1_000;
 
-export function createSessions(deps: IdentityDeps, secrets: SecretVerifier): Sessions {
+export function createSessions(
+  deps: IdentityDeps,
+  secrets: SecretVerifier,
+  factors: FactorVerifier,
+): Sessions {
   return {
-    endpoints: [...signInEndpoints(deps, secrets), ...sessionEndpoints(deps)],
+    endpoints: [
+      ...signInEndpoints(deps, secrets, factors),
+      ...stepUpEndpoints(deps, secrets, factors),
+      ...sessionEndpoints(deps),
+    ],
     find: createSessionFinder(deps, (userId) => secrets.findLiving(userId, undefined)),
     async prune() {
       const nowMs = deps.clock.nowMs();

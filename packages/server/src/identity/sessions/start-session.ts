@@ -89,17 +89,18 @@ export async function startSession(
       userAgent: source.client?.userAgent,
     });
     const ended = await deleteOldestSessions(tx, userId, maxPerUser);
-    if (ended > 0 || old !== undefined) await bumpAccessVersion(tx);
-    await touchUser(tx, userId, nowMs);
+    const isFirstMfa = await touchUser(tx, userId, { nowMs, isMfa: session.isMfa });
+    const changesRights = ended > 0 || old !== undefined || isFirstMfa;
+    if (changesRights) await bumpAccessVersion(tx);
     const actor = { ...actorOf({ user, accessToken: undefined, passwordEpoch }, "session"), sessionId };
     await recordAudit(tx, { ...source, actor }, nowMs, {
       action: "session.start",
       target: `user ${user.username}`,
       detail: { method, amr: [...amr], isMfa: session.isMfa },
     });
-    return { sessionId, username: user.username, hasEnded: ended > 0 || old !== undefined };
+    return { sessionId, username: user.username, changesRights };
   });
-  if (started.hasEnded) deps.access.changed();
+  if (started.changesRights) deps.access.changed();
   return {
     sessionId: started.sessionId,
     username: started.username,

@@ -7,6 +7,7 @@ import {
 } from "../access-tokens/access-token-store.ts";
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import { isAccountName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById } from "../users/user-store.ts";
@@ -19,7 +20,8 @@ import { createPasswordVerifier } from "./verify-password.ts";
 export interface SecretVerifier {
   /**
    * A user name with a password, or with a personal access token of that user in its place. `TOOMANYREQUESTS` after too many wrong passwords,
-   * `OVERLOADED` when too many sign in at once.
+   * `OVERLOADED` when too many sign in at once. Whoever has a second factor needs a token: a password alone is refused, which only those learn
+   * who know it.
    */
   verify(username: string, secret: string, remoteAddress: string): Promise<UserActor>;
   /** A user name with a password and nothing else, for a browser. As `verify`; only people sign in so. */
@@ -77,7 +79,11 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
     findLiving,
     async verify(username, secret, remoteAddress) {
       if (!isAccountName(username)) throw wrong();
-      if (!secret.startsWith(accessTokenPrefix)) return signIn(username, secret, remoteAddress);
+      if (!secret.startsWith(accessTokenPrefix)) {
+        const actor = await signIn(username, secret, remoteAddress);
+        if (hasSecondFactor(await findFactors(deps, actor.userId))) throw needsToken();
+        return actor;
+      }
       // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
       const found = await findByAccessToken(secret);
       if (found === undefined || found.user.username !== username) throw wrong();
@@ -110,6 +116,13 @@ async function loadLiving(
   }
   const accessToken = await findAccessTokenById(database.read, accessTokenId);
   return accessToken?.userId === userId ? { user, accessToken, passwordEpoch: undefined } : undefined;
+}
+
+function needsToken(): AppError {
+  return new AppError(
+    "UNAUTHORIZED",
+    "this account has a second factor: here, use an access token in place of the password",
+  );
 }
 
 function wrong(): AppError {

@@ -42,6 +42,7 @@ export interface TestIdentityOptions {
   readonly trustProxy?: boolean;
   readonly organizations?: Partial<OrganizationSettings>;
   readonly trail?: AuditTrail;
+  readonly mfaRequiredOf?: "nobody" | "administrators" | "everybody";
 }
 
 export const password = "correct horse battery";
@@ -85,12 +86,15 @@ export async function startIdentity(
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
     accounts: options.accounts ?? { signUp: "off", allowedDomains: [] },
-    sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000 },
     organizations: { createdBy: "everyone", ...options.organizations },
+    sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000, recentMs: 600_000 },
+    mfa: { requiredOf: options.mfaRequiredOf ?? "nobody" },
   });
   const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
     access,
     authenticate: (headers, address, site) => identity.authenticate(headers, address, site),
+    signInRules: identity.signInRules,
+    clock,
     tokenService: service,
     trustProxy: options.trustProxy ?? false,
     log,

@@ -62,6 +62,15 @@ export async function deleteRefreshTokensOf(tx: Tx, userId: number): Promise<voi
   await tx.deleteFrom("refresh_tokens").where("user_id", "=", userId).execute();
 }
 
+/** Revokes those that were got with the password itself, as a second factor must. */
+export async function deletePasswordRefreshTokensOf(tx: Tx, userId: number): Promise<void> {
+  await tx
+    .deleteFrom("refresh_tokens")
+    .where("user_id", "=", userId)
+    .where("access_token_id", "is", null)
+    .execute();
+}
+
 /** Removes up to `limit` tokens that nobody has used since `beforeMs`. */
 export async function pruneRefreshTokens(tx: Tx, beforeMs: number, limit: number): Promise<void> {
   await tx

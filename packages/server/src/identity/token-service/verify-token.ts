@@ -5,6 +5,7 @@ import { LRUCache } from "lru-cache";
 import type { Actor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import { actorOf } from "../sign-in/living.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import type { SigningKeys } from "./signing-keys.ts";
@@ -86,6 +87,9 @@ export function createTokenVerifier(
       const living = await secrets.findLiving(userId, accessTokenId);
       if (living === undefined) throw refused("it was revoked");
       if (living.passwordEpoch !== passwordEpoch) throw refused("the password was changed since");
+      if (accessTokenId === undefined && hasSecondFactor(await findFactors(deps, userId))) {
+        throw refused("its user has a second factor since; use an access token");
+      }
       return { ...actorOf(living, "bearer-token"), limits: scopes };
     },
   };

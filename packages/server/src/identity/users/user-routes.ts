@@ -18,6 +18,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
   return [
     endpoint({
       id: "me.get",
+      isOpenBeforeMfa: true,
       method: "GET",
       path: "/api/v1/me",
       can: { who: "signed-in" },
@@ -50,6 +51,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "users.create",
+      needsRecentSignIn: true,
       method: "POST",
       path: "/api/v1/users",
       can: administrator,
@@ -78,6 +80,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "users.update",
+      needsRecentSignIn: true,
       method: "PATCH",
       path: "/api/v1/users/{username}",
       can: administrator,
@@ -92,6 +95,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "users.delete",
+      needsRecentSignIn: true,
       method: "DELETE",
       path: "/api/v1/users/{username}",
       can: administrator,
