@@ -85,6 +85,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   collector.start();
   email.start();
   stores.audit.start();
+  stores.identity.start();
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
   return {
     port,
@@ -93,6 +94,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       await server.drain(config.drainSeconds * 1_000);
       await collector.stop();
       await email.stop();
+      await stores.identity.stop();
       await stores.close();
     },
     reload: () => reloadTls(config, server, log),

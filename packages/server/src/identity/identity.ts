@@ -26,6 +26,7 @@ import { createMfa } from "./mfa/mfa.ts";
 import { resetFactors } from "./mfa/remove-factors.ts";
 import { namespaceEndpoints, pruneNamespaces } from "./namespaces.ts";
 import type { OrganizationSettings } from "./organizations/organization-settings.ts";
+import { createSignInProviders } from "./providers/providers.ts";
 import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createAuthenticator } from "./sign-in/authenticate.ts";
@@ -79,6 +80,9 @@ export interface Identity {
   resetAdministrator(username: string, password: string): Promise<User>;
   /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
+  /** Begins what the area does by itself: following the directories that people sign in with. */
+  start(): void;
+  stop(): Promise<void>;
 }
 
 const unusedRefreshTokenMs = 90 * 86_400_000;
@@ -89,7 +93,8 @@ export function createIdentity(options: IdentityOptions): Identity {
     rotationMs: deps.tokens.keyRotationMs,
     tokenLifetimeMs: deps.tokens.lifetimeMs,
   });
-  const secrets = createSecretVerifier(deps);
+  const providers = createSignInProviders(deps, { isInvited: async () => false });
+  const secrets = createSecretVerifier(deps, providers.ask);
   const accounts = createAccounts(deps, secrets);
   const mfa = createMfa(deps);
   const sessions = createSessions(deps, secrets, mfa.factors);
@@ -104,6 +109,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...sessions.endpoints,
       ...accounts.endpoints,
       ...mfa.endpoints,
+      ...providers.endpoints,
     ],
     authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
       sessions.find(headers, site),
@@ -133,5 +139,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       await accounts.prune();
       await mfa.prune();
     },
+    start: () => providers.start(),
+    stop: () => providers.stop(),
   };
 }

@@ -8,6 +8,7 @@ import {
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
+import type { AskProviders } from "../providers/ask-providers.ts";
 import { isAccountName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById } from "../users/user-store.ts";
@@ -19,8 +20,10 @@ import { createPasswordVerifier } from "./verify-password.ts";
 /** Turns what a client shows into a user. Wrong and unknown are the same `UNAUTHORIZED`. */
 export interface SecretVerifier {
   /**
-   * A user name with a password, or with a personal access token of that user in its place. `TOOMANYREQUESTS` after too many wrong passwords,
-   * `OVERLOADED` when too many sign in at once. Whoever has a second factor needs a token: a password alone is refused, which only those learn
+   * A user name with a password, or with a personal access token of that user in its place. A name without a password of ours is asked of the sign-in
+   * providers. `TOOMANYREQUESTS` after too many wrong passwords, `OVERLOADED` when too many sign in at once, `UNAVAILABLE` when a provider that would
+   * know does not answer.
+   * Whoever has a second factor needs a token: a password alone is refused, which only those learn
    * who know it.
    */
   verify(username: string, secret: string, remoteAddress: string): Promise<UserActor>;
@@ -35,7 +38,11 @@ export interface SecretVerifier {
   findLiving(userId: number, accessTokenId: number | undefined): Promise<Living | undefined>;
 }
 
-export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
+/** Without `askProviders` there are only passwords of ours. */
+export function createSecretVerifier(
+  deps: IdentityDeps,
+  askProviders: AskProviders = async () => undefined,
+): SecretVerifier {
   const throttle = createSignInThrottle(deps.clock);
   const verifyPassword = createPasswordVerifier(deps);
   const recordUse = createUseRecorder(deps);
@@ -62,10 +69,22 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
     return living;
   }
 
+  /** Names elsewhere have other forms than ours: people type what they always type. */
+  async function signInElsewhere(
+    username: string,
+    password: string,
+    remoteAddress: string,
+  ): Promise<Living | undefined> {
+    const userId = await askProviders(username, password, remoteAddress);
+    return userId === undefined ? undefined : findLiving(userId, undefined);
+  }
+
   async function signIn(username: string, password: string, remoteAddress: string): Promise<UserActor> {
     const attempt = throttle.begin(remoteAddress, username, password);
     try {
-      const found = await verifyPassword(username, password);
+      const found =
+        (isAccountName(username) ? await verifyPassword(username, password) : undefined) ??
+        (await signInElsewhere(username, password, remoteAddress));
       if (found === undefined) throw wrong();
       attempt.succeeded();
       return actorOf(found, "password");
@@ -78,7 +97,6 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
   return {
     findLiving,
     async verify(username, secret, remoteAddress) {
-      if (!isAccountName(username)) throw wrong();
       if (!secret.startsWith(accessTokenPrefix)) {
         const actor = await signIn(username, secret, remoteAddress);
         if (hasSecondFactor(await findFactors(deps, actor.userId))) throw needsToken();
@@ -90,7 +108,7 @@ export function createSecretVerifier(deps: IdentityDeps): SecretVerifier {
       return actorOf(found, "access-token");
     },
     async verifyPassword(username, password, remoteAddress) {
-      if (!isAccountName(username) || password.startsWith(accessTokenPrefix)) throw wrong();
+      if (password.startsWith(accessTokenPrefix)) throw wrong();
       const actor = await signIn(username, password, remoteAddress);
       if (actor.account !== "person") throw wrong();
       return actor;

@@ -3,6 +3,7 @@ import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { parseBasic } from "../sign-in/authenticate.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
 import { noteRefusal, noteToken } from "./note-token.ts";
@@ -23,7 +24,7 @@ export function tokenEndpoints(
   async function byGet(call: Call, request: Request): Promise<Reply> {
     const { query } = request;
     checkService(deps, query.get("service") ?? undefined);
-    checkAccount(call.actor, query.get("account"));
+    checkAccount(call.actor, query.get("account"), request.headers.authorization);
     // A client may repeat `scope`, or put several into one; together they are as many as one request may ask for.
     const requested = parseScopes(query.getAll("scope").join(" "));
     const issued = await issueToken(deps, keys, call.actor, requested);
@@ -127,9 +128,14 @@ function checkService(deps: IdentityDeps, service: string | undefined): void {
   );
 }
 
-/** `account` only repeats the Basic user's name; asked for somebody else's it is a mistake. */
-function checkAccount(actor: Actor, account: string | null): void {
+/**
+ * `account` only repeats the name that was typed, which may be another than the user's where a sign-in provider knows them by it; asked for somebody
+ * else's it is a mistake.
+ */
+function checkAccount(actor: Actor, account: string | null, authorization: string | undefined): void {
   if (account === null || account === "" || actor.kind === "anonymous" || account === actor.username) return;
+  const [, basic] = /^basic +(\S+)$/i.exec(authorization ?? "") ?? [];
+  if (basic !== undefined && parseBasic(basic).username === account) return;
   throw new AppError("UNAUTHORIZED", "the account asked for is not the one that signed in");
 }
 

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import type { Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
+import type { ColumnsOf } from "./testing/column-kind.ts";
 import { eachDatabase } from "./testing/each-database.ts";
-
-type ColumnKind = "id" | "integer" | "integer?" | "text" | "text?" | "bytes";
+import { providerColumns } from "./testing/provider-columns.ts";
 
 /** The compiler checks that no table and no column of tables.ts is missing here; the test, that the databases have just these. */
-const expected: { readonly [T in keyof Tables]: { readonly [C in keyof Tables[T]]: ColumnKind } } = {
+const expected: ColumnsOf<Tables> = {
   namespaces: {
     id: "id",
     name: "text",
@@ -168,6 +168,7 @@ const expected: { readonly [T in keyof Tables]: { readonly [C in keyof Tables[T]
     ended_by: "text?",
   },
   facts: { name: "text", value: "text" },
+  ...providerColumns,
   access_tokens: {
     id: "id",
     user_id: "integer",

@@ -6,6 +6,7 @@ import type { EmailTables } from "./tables/email-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { InvitationTables } from "./tables/invitation-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
+import type { ProviderTables } from "./tables/provider-tables.ts";
 import type { SessionTables } from "./tables/session-tables.ts";
 
 /**
@@ -27,12 +28,13 @@ import type { SessionTables } from "./tables/session-tables.ts";
  * `unreferenced_since_ms` is set and cleared by the same transactions that make and break these holds.
  */
 export interface Tables
-  extends ContentTables,
-    IdentityTables,
-    ActivityTables,
-    EmailTables,
-    SessionTables,
-    ElevationTables,
+  extends ActivityTables,
     AuditTables,
+    ContentTables,
+    ElevationTables,
+    EmailTables,
+    IdentityTables,
     InvitationTables,
-    OperationTables {}
+    OperationTables,
+    ProviderTables,
+    SessionTables {}

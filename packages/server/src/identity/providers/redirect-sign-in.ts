@@ -1,0 +1,99 @@
+import type { Call, Request } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
+import { newSecret } from "../../lib/ids.ts";
+import { sessionSecretIn } from "../sessions/session-cookie.ts";
+import { startSession } from "../sessions/start-session.ts";
+import type { Providers } from "./open-providers.ts";
+import type { PasswordProvider, RedirectProvider } from "./provider.ts";
+import type { ProviderDeps } from "./provider-deps.ts";
+import type { SignInProvider } from "./provider-store.ts";
+import { safeReturnTo } from "./safe-return-to.ts";
+import { settleIdentity } from "./settle-identity.ts";
+import { openState, sealState } from "./sign-in-state.ts";
+
+/** RFC 8176 and what providers write: any of these is more than a password. */
+const strongMethods = new Set(["mfa", "otp", "hwk", "swk", "fido", "sms", "tel", "mca"]);
+
+/**
+ * Sends a browser to a provider: where to, and the cookie that it must come back with. `NOT_FOUND` for a provider that is none, or takes passwords;
+ * `UNAVAILABLE` when it does not answer.
+ */
+export async function beginSignIn(
+  deps: ProviderDeps,
+  providers: Providers,
+  call: Call,
+  request: Pick<Request, "origin">,
+  asked: { readonly provider: string; readonly returnTo: string | null; readonly linksUserId?: number },
+): Promise<{ readonly address: string; readonly setCookie: string }> {
+  const { origin } = request;
+  const provider = await providers.get(asked.provider);
+  const state = newSecret();
+  const start = await providers.use(provider, call.signal, async (opened, signal) =>
+    redirecting(opened).begin({ redirectUri: callbackOf(origin, provider), state, signal }),
+  );
+  const kept = {
+    provider: provider.name,
+    state,
+    kept: start.kept,
+    returnTo: safeReturnTo(asked.returnTo, origin),
+    linksUserId: asked.linksUserId,
+  };
+  return { address: start.address, setCookie: sealState(deps, kept, origin) };
+}
+
+/**
+ * A browser is back from a provider: signs it in as who the provider says, or links that identity to the user who began. `DENIED` when the sign-in was
+ * not begun in this browser, the provider refuses or its answer is not for us, or the account may not come in. A second time, the provider refuses.
+ */
+export async function finishSignIn(
+  deps: ProviderDeps,
+  providers: Providers,
+  call: Call,
+  request: Request,
+): Promise<{ readonly returnTo: string; readonly setCookie: string | undefined }> {
+  const { origin } = request;
+  const provider = await providers.get(request.params["provider"] ?? "");
+  const began = openState(deps, request.headers, { origin, provider: provider.name });
+  const redirectUri = callbackOf(origin, provider);
+  const callback = new URL(redirectUri);
+  callback.search = request.query.toString();
+  const { state, kept, returnTo, linksUserId } = began;
+  const person = await providers.use(provider, call.signal, async (opened, signal) =>
+    redirecting(opened).finish(callback, { redirectUri, state, kept, signal }),
+  );
+  if (linksUserId !== undefined) {
+    await settleIdentity(deps, provider, person, { kind: "link", userId: linksUserId }, call);
+    return { returnTo, setCookie: undefined };
+  }
+  const settled = await settleIdentity(deps, provider, person, { kind: "sign-in" }, call);
+  const session = await startSession(deps, call, {
+    userId: settled.userId,
+    method: `${provider.kind}:${provider.name}`,
+    amr: person.methods,
+    isMfa: person.methods.some((method) => strongMethods.has(method)),
+    origin,
+    replaces: sessionSecretIn(request.headers, origin),
+  });
+  return { returnTo, setCookie: session.setCookie };
+}
+
+/** Where a browser goes to end its session at the provider as well; undefined when it need not. */
+export async function signOutAddress(
+  providers: Providers,
+  call: Call,
+  request: Request,
+): Promise<string | undefined> {
+  const provider = await providers.get(request.params["provider"] ?? "");
+  return providers.use(provider, call.signal, async (opened) =>
+    redirecting(opened).signOutAddress(`${request.origin}/`),
+  );
+}
+
+function redirecting(opened: PasswordProvider | RedirectProvider): RedirectProvider {
+  if (opened.how === "redirect") return opened;
+  throw new AppError("NOT_FOUND", "this way to sign in takes a password");
+}
+
+function callbackOf(origin: string, provider: SignInProvider): string {
+  return `${origin}/api/v1/sign-in/${provider.name}/callback`;
+}
