@@ -92,8 +92,12 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
       idleMs: config.sessionIdleMinutes * 60_000,
       recentMs: config.sessionRecentMinutes * 60_000,
     },
-    organizations: { createdBy: config.organizationCreation },
     mfa: { requiredOf: config.mfaRequiredOf },
+    organizations: {
+      createdBy: config.organizationCreation,
+      newMembers: config.organizationNewMembers,
+      invitationDays: config.invitationDays,
+    },
   });
   return {
     database,

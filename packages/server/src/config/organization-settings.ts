@@ -1,4 +1,4 @@
-import { choiceSetting } from "./settings.ts";
+import { choiceSetting, numberSetting } from "./settings.ts";
 
 /** Settings of organizations, teams and robots. */
 export const organizationSettings = {
@@ -9,5 +9,21 @@ export const organizationSettings = {
     defaultValue: "everyone",
     description:
       "Who may create organizations: everyone who signs in, or administrators of the registry only.",
+  }),
+  organizationNewMembers: choiceSetting({
+    key: "organizations.newMembers",
+    variable: "ENTREPOT_ORGANIZATIONS_NEW_MEMBERS",
+    choices: ["added", "invited"],
+    defaultValue: "added",
+    description:
+      "How somebody who is in no team of an organization yet gets into one: at once, or when they have accepted an invitation. Administrators of the registry always add at once.",
+  }),
+  invitationDays: numberSetting({
+    key: "organizations.invitationDays",
+    variable: "ENTREPOT_ORGANIZATIONS_INVITATION_DAYS",
+    defaultValue: 7,
+    min: 1,
+    max: 90,
+    description: "How many days an invitation can be accepted.",
   }),
 } as const;

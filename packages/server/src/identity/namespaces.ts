@@ -5,6 +5,8 @@ import { defaultGrantEndpoints } from "./grants/default-grant-routes.ts";
 import { grantEndpoints } from "./grants/grant-routes.ts";
 import { namespaceGrantEndpoints } from "./grants/namespace-grant-routes.ts";
 import type { IdentityDeps } from "./identity-deps.ts";
+import { invitationEndpoints } from "./invitations/invitation-routes.ts";
+import { pruneInvitations } from "./invitations/invitation-store.ts";
 import { organizationEndpoints } from "./organizations/organization-routes.ts";
 import { teamEndpoints } from "./teams/team-routes.ts";
 
@@ -13,6 +15,7 @@ export function namespaceEndpoints(deps: IdentityDeps): readonly Endpoint[] {
   return [
     ...organizationEndpoints(deps),
     ...teamEndpoints(deps),
+    ...invitationEndpoints(deps),
     ...grantEndpoints(deps),
     ...namespaceGrantEndpoints(deps),
     ...defaultGrantEndpoints(deps),
@@ -22,4 +25,6 @@ export function namespaceEndpoints(deps: IdentityDeps): readonly Endpoint[] {
 /** Drops up to `limit` of each kind of thing that has run out; may be repeated. */
 export async function pruneNamespaces(tx: Tx, nowMs: number, limit: number): Promise<void> {
   await pruneExpiredGrants(tx, nowMs, limit);
+  // A week longer, so that whoever invited sees that nobody came.
+  await pruneInvitations(tx, nowMs - 7 * 86_400_000, limit);
 }

@@ -66,9 +66,9 @@ function setUp(database: Database) {
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
     accounts: { signUp: "off", allowedDomains: [] },
-    organizations: { createdBy: "everyone" },
     sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000, recentMs: 600_000 },
     mfa: { requiredOf: "nobody" },
+    organizations: { createdBy: "everyone", newMembers: "added", invitationDays: 7 },
   };
   return { deps, clock, passwords, secrets: createSecretVerifier(deps) };
 }

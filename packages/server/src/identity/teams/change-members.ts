@@ -4,10 +4,19 @@ import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import type { Invitation } from "../invitations/invitation-store.ts";
+import { inviteIn } from "../invitations/invite.ts";
 import { type Account, getHeldAccount } from "../users/hold-account.ts";
 import { getLockedTeam } from "./find-teams.ts";
 import { keepAdministrable } from "./keep-administrable.ts";
-import { deleteMember, findMemberOrigin, insertMember, isSynced, type Team } from "./team-store.ts";
+import {
+  deleteMember,
+  findMemberOrigin,
+  insertMember,
+  isInAnyTeam,
+  isSynced,
+  type Team,
+} from "./team-store.ts";
 
 export interface Membership {
   readonly namespace: string;
@@ -16,28 +25,52 @@ export interface Membership {
 }
 
 /**
- * Puts a person, or a robot of the organization, into a team. In force at once here, within about a second elsewhere. `NOT_FOUND` when there is
+ * Puts a person, or a robot of the organization, into a team; where new people are invited, somebody who is in no team of the organization yet gets an
+ * invitation instead, which is told. In force at once here, within about a second elsewhere. `NOT_FOUND` when there is
  * no such team or account; `REQUEST_INVALID` for a robot of another namespace; `IN_USE` for a person where a directory says who is in the team.
  * May be repeated.
  */
-export async function addMember(deps: IdentityDeps, call: Call, membership: Membership): Promise<void> {
+export async function addMember(
+  deps: IdentityDeps,
+  call: Call,
+  membership: Membership,
+): Promise<Invitation | undefined> {
   const nowMs = deps.clock.nowMs();
-  await deps.database.transaction(async (tx) => {
+  const invitation = await deps.database.transaction(async (tx) => {
     const { namespace, team } = await getLockedTeam(tx, membership.namespace, membership.team);
     const account = await getHeldAccount(tx, membership.username);
     checkBelongs(account, namespace.id, membership);
     await refuseSynced(tx, team, account);
+    if (await mustBeInvited(deps, tx, call, account, namespace.id)) {
+      const invited = { userId: account.id };
+      return inviteIn(tx, deps, call, { team, namespace: namespace.name, invited });
+    }
     await bumpAccessVersion(tx);
     const isNew = await insertMember(tx, { teamId: team.id, userId: account.id, origin: "manual", nowMs });
-    if (!isNew) return;
+    if (!isNew) return undefined;
     await recordAudit(tx, call, nowMs, {
       action: "team.add-member",
       target: `team ${membership.namespace}/${membership.team}`,
       namespace: membership.namespace,
       after: { username: membership.username },
     });
+    return undefined;
   });
   deps.access.changed();
+  return invitation;
+}
+
+/** Nobody is made a member of something against their will, where it is set so. */
+async function mustBeInvited(
+  deps: IdentityDeps,
+  tx: Tx,
+  { actor }: Call,
+  account: Account,
+  namespaceId: number,
+): Promise<boolean> {
+  if (deps.organizations.newMembers === "added" || account.kind === "robot") return false;
+  if (actor.kind === "user" && actor.isAdmin) return false;
+  return !(await isInAnyTeam(tx, namespaceId, account.id));
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Endpoint, endpoint, type Request } from "../../http/endpoint.ts";
 import { pageParameters } from "../../http/query-parameter.ts";
 import { nextPage, parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { shapeInvitation } from "../invitations/shape-invitation.ts";
 import { addMember, removeMember } from "./change-members.ts";
 import { changeTeam, createTeam, deleteTeam } from "./change-team.ts";
 import { getTeam, listMemberPage, listTeamPage, type Team } from "./find-teams.ts";
@@ -116,10 +117,12 @@ function memberEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "PUT",
       path: `${members}/{username}`,
       can: admin,
-      summary: "Put a person, or a robot of the organization, into a team.",
+      summary: "Put a person, or a robot of the organization, into a team; 202 = they were invited instead.",
+      reply: async () => (await import("../invitations/invitation-schema.ts")).invitationReply,
       handle: async (call, request) => {
-        await addMember(deps, call, membershipIn(request));
-        return { status: 204 };
+        const invitation = await addMember(deps, call, membershipIn(request));
+        if (invitation === undefined) return { status: 204 };
+        return { status: 202, body: { kind: "json", value: shapeInvitation(invitation) } };
       },
     }),
     endpoint({

@@ -86,9 +86,14 @@ export async function startIdentity(
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
     accounts: options.accounts ?? { signUp: "off", allowedDomains: [] },
-    organizations: { createdBy: "everyone", ...options.organizations },
     sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000, recentMs: 600_000 },
     mfa: { requiredOf: options.mfaRequiredOf ?? "nobody" },
+    organizations: {
+      createdBy: "everyone",
+      newMembers: "added",
+      invitationDays: 7,
+      ...options.organizations,
+    },
   });
   const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
     access,
