@@ -1,73 +1,55 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
+import type { RepositoryPattern } from "@entrepot/oci/path-pattern";
+import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
 import fc from "fast-check";
 import type { Database } from "../storage/database/database.ts";
 import { eachDatabase } from "../storage/database/testing/each-database.ts";
-import type { Access, Decision, ReadableRepositories } from "./access.ts";
-import { bumpAccessVersion } from "./access-version-store.ts";
-import { type RepositoryAction, repositoryActions } from "./actions.ts";
-import { type Actor, anonymous, type UserActor } from "./actor.ts";
+import type { Access, ReadableRepositories } from "./access.ts";
+import { namespaceActions, repositoryActions } from "./actions.ts";
+import { type Actor, accountKinds, anonymous, type UserActor } from "./actor.ts";
 import { createAccess } from "./create-access.ts";
 import { type CredentialScope, toCredentialScope } from "./credential-scope.ts";
-import { upsertGrant } from "./grant-store.ts";
+import { isEmptyListing } from "./is-empty-listing.ts";
 import { toVisibility } from "./rights-store.ts";
-import { toRole } from "./roles.ts";
+import {
+  fillWorld,
+  names,
+  namespaceNames,
+  nowMs,
+  patterns,
+  type World,
+  worlds,
+} from "./testing/access-world.ts";
+import {
+  createNaiveAccess,
+  delegateOf,
+  type Mode,
+  type NaiveAccess,
+  readTables,
+} from "./testing/naive-access.ts";
 import { createVersionedCache } from "./versioned-cache.ts";
 
-type Mode = "none" | "pull" | "full";
 const modes = ["none", "pull", "full"] as const;
-
-/** What a test puts into the tables; ids follow from the order. */
-interface World {
-  readonly users: readonly { readonly isAdmin: boolean; readonly createOnPush: boolean }[];
-  readonly repositories: readonly { readonly name: string; readonly isPublic: boolean }[];
-  readonly grants: readonly { readonly user: number; readonly repository: number; readonly role: string }[];
-}
-
-const username = (index: number) => `user${index}`;
-/** Exist or not, in a user's namespace, an organization's, the default one, and one that is not there. */
-const names = ["user0/a", "user0/a/b", "user1/a", "user2/a", "acme/a", "acme/b", "alone", "nowhere/a"].map(
-  parseRepositoryName,
-);
-
-const worlds: fc.Arbitrary<World> = fc.record({
-  users: fc.array(fc.record({ isAdmin: fc.boolean(), createOnPush: fc.boolean() }), {
-    minLength: 2,
-    maxLength: 3,
-  }),
-  repositories: fc.uniqueArray(
-    fc.record({ name: fc.constantFrom(...names.slice(0, -1)), isPublic: fc.boolean() }),
-    { selector: ({ name }) => name, maxLength: 6 },
-  ),
-  grants: fc.uniqueArray(
-    fc.record({
-      user: fc.nat(2),
-      repository: fc.nat(5),
-      role: fc.constantFrom("read", "write", "admin"),
-    }),
-    { selector: ({ user, repository }) => `${user} ${repository}`, maxLength: 6 },
-  ),
-});
 
 const scope: fc.Arbitrary<Scope> = fc.record({
   type: fc.constantFrom("repository", "repository", "registry"),
   name: fc.constantFrom<string>(...names, "catalog"),
   actions: fc.subarray(["pull", "push", "delete", "admin", "*"]),
 });
-const scopes = fc.option(fc.array(scope, { maxLength: 4 }), { nil: undefined });
 
 const credential = fc
   .record({
-    repositories: fc.constantFrom<string>(...names, "**", "acme/*", "user0/**", "user*/a"),
+    repositories: fc.constantFrom<string>(...names, ...patterns),
+    tags: fc.constantFrom(undefined, "v*"),
     actions: fc.subarray([...repositoryActions]),
   })
   .map(toCredentialScope);
 
 const askers = fc.record({
-  user: fc.option(fc.nat(2), { nil: undefined }),
-  limits: scopes,
+  who: fc.constantFrom("anonymous" as const, "external" as const, 0, 1, 2, 3),
+  limits: fc.option(fc.array(scope, { maxLength: 4 }), { nil: undefined }),
   credential: fc.option(fc.array(credential, { maxLength: 4 }), { nil: undefined }),
 });
 
@@ -75,39 +57,80 @@ eachDatabase((open) => {
   for (const mode of modes) {
     test(`decides as the tables say, with anonymous access "${mode}"`, async (t) => {
       const database = await open(t);
-      const access = openAccess(database, mode);
-      await fc.assert(
-        fc.asyncProperty(worlds, fc.array(askers, { minLength: 1, maxLength: 4 }), async (world, asking) => {
-          await fill(database, world);
-          access.changed();
-          const tables = await readTables(database);
-          for (const asker of asking) await compare(access, tables, mode, toActor(tables, asker));
-        }),
-        { numRuns: 40 },
-      );
+      let delegated: readonly RepositoryPattern[] = [];
+      const access = openAccess(database, mode, () => delegated);
+      const property = async (world: World, asking: readonly Asking[]) => {
+        await fillWorld(database, world);
+        delegated = world.delegated;
+        access.changed();
+        const naive = createNaiveAccess(await readTables(database), mode, delegated);
+        for (const asker of asking) await compare(access, naive, toActor(naive, asker));
+      };
+      const asking = fc.array(askers, { minLength: 2, maxLength: 5 });
+      await fc.assert(fc.asyncProperty(worlds, asking, property), { numRuns: 40 });
     });
   }
 
-  test("tells a stranger the same of a hidden repository and of none", async (t) => {
+  test("no grant reaches outside the path of its pattern, whatever it gives", async (t) => {
     const database = await open(t);
-    await fill(database, {
-      users: [{ isAdmin: false, createOnPush: true }],
-      repositories: [{ name: "acme/a", isPublic: false }],
-      grants: [],
+    const component = fc.stringMatching(/^[ab*]{1,3}$/).filter((text) => !text.includes("**"));
+    const pattern = fc
+      .tuple(fc.array(component, { minLength: 1, maxLength: 3 }), fc.boolean())
+      .map(([parts, isOpen]) => [...parts, ...(isOpen ? ["**"] : [])].join("/"));
+    const name = fc.array(fc.stringMatching(/^[ab]{1,3}$/), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(pattern, fc.array(name, { minLength: 5, maxLength: 20 }), async (granted, asked) => {
+        const access = openAccess(database, "none", () => []);
+        await fillWorld(database, worldWithGrant(granted));
+        access.changed();
+        const naive = createNaiveAccess(await readTables(database), "none", []);
+        const user = toActor(naive, { who: 3, limits: undefined, credential: undefined });
+        const literal = granted.split("/").findIndex((part) => part.includes("*"));
+        const parts = granted.split("/").slice(0, literal < 0 ? undefined : literal);
+        for (const components of asked) {
+          const may = await access.decide(user, "pull", parseRepositoryName(components.join("/")));
+          if (may !== "allowed") continue;
+          assert.deepEqual(
+            components.slice(0, parts.length),
+            parts,
+            `${granted} reaches ${components.join("/")}`,
+          );
+          const isOpen = granted.endsWith("**");
+          const depth = granted.split("/").length;
+          assert.ok(isOpen ? components.length >= depth : components.length === depth);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("tells a stranger the same of a repository that is not theirs, a hidden one, and none", async (t) => {
+    const database = await open(t);
+    const access = openAccess(database, "pull", () => []);
+    const repository = { visibility: "private", state: "active" } as const;
+    await fillWorld(database, {
+      ...emptyWorld,
+      repositories: [
+        { ...repository, name: parseRepositoryName("acme/a") },
+        { ...repository, name: parseRepositoryName("acme/ab"), visibility: "public", state: "hidden" },
+      ],
     });
-    const access = openAccess(database, "pull");
-    const stranger = userActor((await readTables(database)).users[0]?.id ?? 0);
+    access.changed();
+    const naive = createNaiveAccess(await readTables(database), "pull", []);
+    const stranger = toActor(naive, { who: 3, limits: undefined, credential: undefined });
     for (const action of repositoryActions) {
       for (const actor of [stranger, anonymous]) {
-        const hidden = await access.decide(actor, action, parseRepositoryName("acme/a"));
-        assert.equal(hidden, await access.decide(actor, action, parseRepositoryName("acme/b")));
-        assert.equal(hidden, actor === anonymous ? "unauthenticated" : "denied");
+        const answers = ["acme/a", "acme/ab", "acme/none", "nowhere/none"].map((name) =>
+          access.decide(actor, action, parseRepositoryName(name)),
+        );
+        const expected = actor === anonymous ? "unauthenticated" : "denied";
+        assert.deepEqual(new Set(await Promise.all(answers)), new Set([expected]));
       }
     }
   });
 
   test("lists nothing for a token that does not carry the catalog, and asks for one that does", async (t) => {
-    const access = openAccess(await open(t), "pull");
+    const access = openAccess(await open(t), "pull", () => []);
     const limits = [{ type: "repository", name: "acme/a", actions: ["pull"] }];
     for (const actor of [
       { ...userActor(1), limits },
@@ -115,111 +138,89 @@ eachDatabase((open) => {
     ]) {
       await assert.rejects(access.readableRepositories(actor), { name: "AppError", code: "UNAUTHORIZED" });
     }
+    const catalog = [{ type: "registry", name: "catalog", actions: ["*"] }];
+    const readable = await access.readableRepositories({ ...anonymous, limits: catalog });
+    assert.equal(isEmptyListing(readable), false);
+    const nothing = await openAccess(await open(t), "none", () => []).readableRepositories(anonymous);
+    assert.equal(isEmptyListing(nothing), true, "nobody need ask");
   });
 
-  test("makes nobody an administrator by a limited credential", async (t) => {
-    const access = openAccess(await open(t), "full");
+  test("makes nobody an administrator or auditor by a limited credential, and no issuer at all", async (t) => {
+    const access = openAccess(await open(t), "full", () => []);
     const administrator = { ...userActor(1), isAdmin: true };
-    assert.equal(access.isAdministrator(administrator), true);
+    const auditor = { ...userActor(1), isAuditor: true };
     const limits = [{ type: "repository", name: "acme/a", actions: ["*"] }];
-    assert.equal(access.isAdministrator({ ...administrator, limits }), false);
     const credentialScopes = [toCredentialScope({ repositories: "**", actions: repositoryActions })];
-    assert.equal(access.isAdministrator({ ...administrator, credentialScopes }), false);
-    assert.equal(access.isAdministrator(userActor(1)), false);
-    assert.equal(access.isAdministrator(anonymous), false);
+    for (const account of accountKinds) {
+      const isNoIssuer = account !== "issuer";
+      assert.equal(access.isAdministrator({ ...administrator, account }), isNoIssuer, account);
+      assert.equal(access.isAuditor({ ...administrator, account }), isNoIssuer, account);
+      assert.equal(access.isAuditor({ ...auditor, account }), isNoIssuer, account);
+      assert.equal(access.isAdministrator({ ...auditor, account }), false);
+    }
+    for (const limited of [{ limits }, { credentialScopes }]) {
+      assert.equal(access.isAdministrator({ ...administrator, ...limited }), false);
+      assert.equal(access.isAuditor({ ...administrator, ...limited }), false);
+      assert.equal(access.isAuditor({ ...auditor, ...limited }), false);
+    }
+    for (const actor of [userActor(1), anonymous]) {
+      assert.equal(access.isAdministrator(actor), false);
+      assert.equal(access.isAuditor(actor), false);
+    }
   });
 });
 
-async function compare(access: Access, tables: TablesRead, mode: Mode, actor: Actor): Promise<void> {
-  const unlimited = { ...actor, limits: undefined };
-  const listed = await access.readableRepositories(unlimited);
+/** Everything that the two implementations can be asked. */
+async function compare(access: Access, naive: NaiveAccess, actor: Actor): Promise<void> {
   for (const name of names) {
-    const permitted = repositoryActions.filter(
-      (action) =>
-        may(tables, mode, actor, action, name) && carriesNaively(actor.credentialScopes, name, action),
-    );
-    assert.deepEqual(await access.permittedActions(actor, repositoryActions, name), permitted);
+    const permitted = repositoryActions.filter((action) => naive.permitted(actor, action, name));
+    assert.deepEqual(await access.permittedActions(actor, repositoryActions, name), permitted, name);
     for (const action of repositoryActions) {
-      const expected = expectedDecision(actor, permitted.includes(action), name, action);
-      assert.equal(await access.decide(actor, action, name), expected, `${action} ${name}`);
+      const expected = naive.locate(actor, action, name);
+      assert.deepEqual(await access.locate(actor, action, name), expected, `${action} ${name}`);
+      assert.equal(await access.decide(actor, action, name), expected.decision);
     }
-    const row = tables.repositories.find((repository) => repository.name === name);
-    if (row === undefined) continue;
+    await compareExplanation(access, naive, actor, name);
+  }
+  for (const namespace of namespaceNames) {
+    for (const action of namespaceActions) {
+      const expected = naive.onNamespace(actor, action, namespace);
+      assert.equal(
+        await access.decideOnNamespace(actor, action, namespace),
+        expected,
+        `${action} ${namespace}`,
+      );
+    }
+  }
+  const listed = await access.readableRepositories({ ...actor, limits: undefined });
+  for (const row of naive.tables.repositories) {
     const isListed = await isInListing(listed, row);
-    assert.equal(isListed, permitted.includes("pull"), `${name} in the listing`);
+    assert.equal(isListed, naive.may(actor, "pull", row.name), `${row.name} in the listing`);
   }
 }
 
-function expectedDecision(
+/** An explanation names as allowed what is allowed, and something that gives it. */
+async function compareExplanation(
+  access: Access,
+  naive: NaiveAccess,
   actor: Actor,
-  isPermitted: boolean,
-  name: string,
-  action: RepositoryAction,
-): Decision {
-  if (isPermitted && carries(actor.limits, name, action)) return "allowed";
-  if (actor.kind === "anonymous") return "unauthenticated";
-  return isPermitted ? "insufficient-scope" : "denied";
-}
-
-/** The rules once more, read off the tables without caches or short cuts. */
-function may(
-  tables: TablesRead,
-  mode: Mode,
-  actor: Actor,
-  action: RepositoryAction,
-  name: RepositoryName,
-): boolean {
-  const repository = tables.repositories.find((row) => row.name === name);
-  const namespaceName = name.includes("/") ? name.slice(0, name.indexOf("/")) : "library";
-  const namespace = tables.namespaces.find((row) => row.name === namespaceName);
-  if (mode === "full" && action !== "admin") return true;
-  if (action === "pull" && repository?.visibility === "public") {
-    if (actor.kind === "user" || mode === "pull") return true;
+  name: (typeof names)[number],
+): Promise<void> {
+  const explained = await access.explain(actor, name);
+  const unlimited = { ...actor, limits: undefined, credentialScopes: undefined };
+  const expected = repositoryActions.filter((action) => naive.may(unlimited, action, name));
+  assert.deepEqual(explained.allowed, expected);
+  for (const action of explained.allowed) {
+    const isGiven = explained.rights.some(({ actions }) => actions.includes(action));
+    assert.ok(isGiven || explained.authority !== undefined, `something gives ${action} on ${name}`);
   }
-  if (actor.kind !== "user") return false;
-  if (tables.users.some((row) => row.id === actor.userId && row.is_admin === 1)) return true;
-  if (namespace !== undefined && namespace.owner_user_id === actor.userId) {
-    const creates = repository === undefined && action === "push";
-    if (!creates || namespace.create_on_push === 1) return true;
-  }
-  const carried: Readonly<Record<string, string>> = {
-    read: "pull",
-    write: "pull push delete",
-    admin: "pull push delete admin",
-  };
-  return tables.grants.some(
-    (row) =>
-      row.user_id === actor.userId &&
-      row.repository_id === repository?.id &&
-      carried[row.role]?.split(" ").includes(action) === true,
-  );
-}
-
-function carries(limits: readonly Scope[] | undefined, name: string, action: string): boolean {
-  if (limits === undefined) return true;
-  for (const { type, name: named, actions } of limits) {
-    if (type === "repository" && named === name && (actions.includes("*") || actions.includes(action)))
-      return true;
-  }
-  return false;
-}
-
-function carriesNaively(
-  scopes: readonly CredentialScope[] | undefined,
-  name: string,
-  action: RepositoryAction,
-): boolean {
-  if (scopes === undefined) return true;
-  return scopes.some(({ repositories, actions }) => {
-    const expression = repositories.replaceAll("**", ".+").replaceAll(/(?<!\.)\*/g, "[^/]*");
-    return new RegExp(`^${expression}$`).test(name) && actions.includes(action);
-  });
 }
 
 async function isInListing(
   listed: ReadableRepositories,
-  row: TablesRead["repositories"][number],
+  row: NaiveAccess["tables"]["repositories"][number],
 ): Promise<boolean> {
+  if (row.state === "hidden") return false;
   if (listed.kind === "all") return true;
   const { visibilities, repositoryIds, namespaceIds, paths } = listed.candidates;
   const isCandidate =
@@ -235,107 +236,72 @@ async function isInListing(
   return isAdmitted === true;
 }
 
-type TablesRead = Awaited<ReturnType<typeof readTables>>;
+const emptyWorld: World = {
+  users: Array.from({ length: 4 }, () => ({ kind: "person", isAdmin: false, isAuditor: false }) as const),
+  createOnPush: [],
+  teams: [],
+  repositories: [],
+  grants: [],
+  aliases: [],
+  isFormerAcme: false,
+  delegated: [],
+};
 
-async function readTables({ read }: Database) {
+function worldWithGrant(pattern: string): World {
   return {
-    users: await read.selectFrom("users").selectAll().orderBy("id").execute(),
-    namespaces: await read.selectFrom("namespaces").selectAll().execute(),
-    repositories: await read.selectFrom("repositories").selectAll().execute(),
-    grants: await read.selectFrom("grants").selectAll().execute(),
+    ...emptyWorld,
+    grants: [
+      {
+        subject: { user: 3, team: undefined },
+        place: { repository: undefined, pattern: pattern as RepositoryPattern }, // as: generated so
+        role: "admin",
+        expiresAtMs: undefined,
+      },
+    ],
   };
 }
 
-async function fill(database: Database, world: World): Promise<void> {
-  await database.transaction(async (tx) => {
-    for (const table of ["grants", "repositories", "namespaces", "users"] as const) {
-      await tx.deleteFrom(table).execute();
-    }
-    const namespaces = new Map<string, number>();
-    const addNamespace = async (name: string, owner: number | null, createOnPush: boolean) => {
-      const { id } = await tx
-        .insertInto("namespaces")
-        .values({
-          name,
-          kind: owner === null ? "organization" : "user",
-          owner_user_id: owner,
-          default_visibility: "private",
-          create_on_push: createOnPush ? 1 : 0,
-          created_at_ms: 0,
-        })
-        .returning("id")
-        .executeTakeFirstOrThrow();
-      namespaces.set(name, id);
-      return id;
-    };
-    const users: number[] = [];
-    for (const [index, user] of world.users.entries()) {
-      const { id } = await tx
-        .insertInto("users")
-        .values({
-          username: username(index),
-          password_hash: null,
-          is_admin: user.isAdmin ? 1 : 0,
-          is_disabled: 0,
-          created_at_ms: 0,
-        })
-        .returning("id")
-        .executeTakeFirstOrThrow();
-      users.push(id);
-      await addNamespace(username(index), id, user.createOnPush);
-    }
-    const repositories: number[] = [];
-    for (const { name, isPublic } of world.repositories) {
-      const namespace = name.includes("/") ? name.slice(0, name.indexOf("/")) : "library";
-      const { id } = await tx
-        .insertInto("repositories")
-        .values({
-          name,
-          namespace_id: namespaces.get(namespace) ?? (await addNamespace(namespace, null, true)),
-          visibility: isPublic ? "public" : "private",
-          created_at_ms: 0,
-        })
-        .returning("id")
-        .executeTakeFirstOrThrow();
-      repositories.push(id);
-    }
-    for (const { user, repository, role } of world.grants) {
-      const [user_id, repository_id] = [users[user], repositories[repository]];
-      if (user_id === undefined || repository_id === undefined) continue;
-      const place = { repositoryId: repository_id };
-      const made = { namespaceId: undefined, expiresAtMs: undefined, nowMs: 0, createdBy: "" };
-      await upsertGrant(tx, { subject: { userId: user_id }, place, role: toRole(role), ...made });
-    }
-    await bumpAccessVersion(tx);
-  });
-}
-
-function openAccess(database: Database, anonymousAccess: Mode): Access {
-  const cache = createVersionedCache(database, { nowMs: () => 0 }, { maxEntries: 100 });
+function openAccess(
+  database: Database,
+  anonymousAccess: Mode,
+  delegated: () => readonly RepositoryPattern[],
+): Access {
+  const clock = { nowMs: () => nowMs };
+  const outside = () => delegateOf(delegated());
   return createAccess({
     database,
-    cache,
-    clock: { nowMs: () => 0 },
+    cache: createVersionedCache(database, clock, { maxEntries: 1_000 }),
+    clock,
     anonymousAccess,
     defaultNamespace: "library",
+    delegate: {
+      authorityOf: (name) => outside().authorityOf(name),
+      delegatedPatterns: () => outside().delegatedPatterns(),
+      permitted: (...asked) => outside().permitted(...asked),
+    },
   });
 }
 
-function toActor(
-  tables: TablesRead,
-  asker: {
-    readonly user: number | undefined;
-    readonly limits: readonly Scope[] | undefined;
-    readonly credential: readonly CredentialScope[] | undefined;
-  },
-): Actor {
-  const row = asker.user === undefined ? undefined : tables.users[asker.user];
-  if (row === undefined) return { ...anonymous, limits: asker.limits };
+interface Asking {
+  readonly who: "anonymous" | "external" | number;
+  readonly limits: readonly Scope[] | undefined;
+  readonly credential: readonly CredentialScope[] | undefined;
+}
+
+function toActor({ tables }: NaiveAccess, { who, limits, credential: credentialScopes }: Asking): Actor {
+  if (who === "external") {
+    const { authority, principal } = { authority: "somebody outside", principal: "eve" };
+    return { kind: "external", authority, principal, username: principal, limits, credentialScopes };
+  }
+  const row = who === "anonymous" ? undefined : tables.users[who];
+  if (row === undefined) return { ...anonymous, limits };
   return {
     ...userActor(row.id),
+    account: accountKinds.find((kind) => kind === row.kind) ?? "person",
     isAdmin: row.is_admin === 1,
-    limits: asker.limits,
-    credentialScopes: asker.credential,
+    isAuditor: row.is_auditor === 1,
+    limits,
+    credentialScopes,
   };
 }
 

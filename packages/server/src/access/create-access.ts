@@ -13,7 +13,7 @@ import {
 } from "./actions.ts";
 import type { Actor, UserActor } from "./actor.ts";
 import { carries, namedRepositories } from "./credential-scope.ts";
-import { type Asker, hasEnded, isPossible, type Right, rightsFrom } from "./permit.ts";
+import { type Asker, hasEnded, isPossible, isSomebody, type Right, rightsFrom } from "./permit.ts";
 import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
 import type { VersionedCache } from "./versioned-cache.ts";
 
@@ -60,8 +60,7 @@ export function createAccess(deps: AccessDeps): Access {
 
   /** The house's own administrators can always look after what is kept in it. */
   async function authorityOver(actor: Actor, repository: string): Promise<string | undefined> {
-    if (delegate === undefined || (actor.kind === "user" && actor.isAdmin)) return undefined;
-    return delegate.authorityOf(repository);
+    return isRegistryAdmin(actor) ? undefined : delegate?.authorityOf(repository);
   }
 
   /** The present name of the repository that had this one, if the actor may pull it; undefined = the name leads nowhere for them. */
@@ -110,11 +109,12 @@ export function createAccess(deps: AccessDeps): Access {
 
   async function isReadable(actor: Actor, row: ListedRepository, own: Listable): Promise<boolean> {
     if (!carries(actor.credentialScopes, "pull", row.name)) return false;
-    if ((actor.kind === "user" && actor.isAdmin) || anonymousAccess === "full") return true;
-    if ((await delegate?.authorityOf(row.name)) !== undefined) {
+    if ((await authorityOver(actor, row.name)) !== undefined) {
       return (await rights(actor, row.name, await factsOf(actor, row.name))).includes("pull");
     }
     return (
+      isRegistryAdmin(actor) ||
+      anonymousAccess === "full" ||
       own.visibilities.includes(row.visibility) ||
       own.repositoryIds.includes(row.id) ||
       own.namespaceIds.includes(row.namespaceId) ||
@@ -125,13 +125,13 @@ export function createAccess(deps: AccessDeps): Access {
   async function listableFor(actor: Actor): Promise<Listable> {
     const { account, isAdmin } = askerOf(actor);
     const isOfTheHouse = account === "person" || account === "robot";
-    const isPublicOpen = account !== "anonymous" || anonymousAccess === "pull";
+    const isPublicOpen = isSomebody(account) || anonymousAccess === "pull";
     const visibilities: readonly Visibility[] = [
       ...(isPublicOpen ? (["public"] as const) : []),
       ...(isOfTheHouse ? (["internal"] as const) : []),
     ];
     const none = { visibilities, repositoryIds: [], namespaceIds: [], patterns: [] };
-    if (actor.kind !== "user" || isAdmin) return none;
+    if (actor.kind !== "user" || account === "issuer" || isAdmin) return none;
     const own = await cache.get(`listable ${actor.userId}`, () => loadListable(database.read, actor.userId));
     const nowMs = clock.nowMs();
     const grants = own.grants.filter(({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > nowMs);
@@ -149,10 +149,11 @@ export function createAccess(deps: AccessDeps): Access {
         detail: [{ Type: "registry", Name: "catalog", Action: "*" }],
       });
     }
-    const seesAll = (actor.kind === "user" && actor.isAdmin) || anonymousAccess === "full";
-    if (seesAll && actor.credentialScopes === undefined) return { kind: "all" };
-    const own = await listableFor(actor);
     const delegated = (await delegate?.delegatedPatterns()) ?? [];
+    const seesAll = isRegistryAdmin(actor) || anonymousAccess === "full";
+    const isAskedOutside = !isRegistryAdmin(actor) && delegated.length > 0;
+    if (seesAll && !isAskedOutside && actor.credentialScopes === undefined) return { kind: "all" };
+    const own = await listableFor(actor);
     const paths = seesAll ? [""] : [...own.patterns, ...delegated].map(literalPrefixOf);
     const named = actor.credentialScopes && namedRepositories(actor.credentialScopes);
     return {
@@ -172,6 +173,7 @@ export function createAccess(deps: AccessDeps): Access {
   }
 
   async function namespaceRights(actor: UserActor, namespace: string): Promise<readonly NamespaceAction[]> {
+    if (actor.account === "issuer") return [];
     if (actor.isAdmin) return ["view", "create", "admin"];
     // Not even a question to the database: PostgreSQL cannot compare with everything that an address can hold.
     if (tryParseRepositoryName(namespace) === undefined) return [];
@@ -218,8 +220,8 @@ export function createAccess(deps: AccessDeps): Access {
       return (await namespaceRights(actor, namespace)).includes(action) ? "allowed" : "denied";
     },
     readableRepositories,
-    isAdministrator: (actor) => actor.kind === "user" && actor.isAdmin && !isLimited(actor),
-    isAuditor: (actor) => actor.kind === "user" && (actor.isAdmin || actor.isAuditor) && !isLimited(actor),
+    isAdministrator: (actor) => isRegistryAdmin(actor) && !isLimited(actor),
+    isAuditor: (actor) => (isRegistryAdmin(actor) || isRegistryAuditor(actor)) && !isLimited(actor),
     changed: () => cache.changed(),
   };
 }
@@ -231,12 +233,21 @@ interface Listable {
   readonly patterns: readonly RepositoryPattern[];
 }
 
+/** An issuer makes credentials and can do nothing else, whatever somebody wrote into its row. */
+function isRegistryAdmin(actor: Actor): boolean {
+  return actor.kind === "user" && actor.isAdmin && actor.account !== "issuer";
+}
+
+function isRegistryAuditor(actor: Actor): boolean {
+  return actor.kind === "user" && actor.isAuditor && actor.account !== "issuer";
+}
+
 function isLimited(actor: Actor): boolean {
   return actor.limits !== undefined || actor.credentialScopes !== undefined;
 }
 
 function askerOf(actor: Actor): Asker {
-  if (actor.kind === "user") return { account: actor.account, isAdmin: actor.isAdmin };
+  if (actor.kind === "user") return { account: actor.account, isAdmin: isRegistryAdmin(actor) };
   // Somebody from outside is nobody of the house: public repositories are theirs as everybody's.
   return { account: actor.kind === "external" ? "issued" : "anonymous", isAdmin: false };
 }

@@ -23,15 +23,30 @@ export interface Right {
   readonly reason: Reason;
 }
 
+interface World {
+  readonly anonymousAccess: "none" | "pull" | "full";
+  readonly nowMs: number;
+}
+
 /** What each thing gives by itself, whatever the state of the repository. The union of it is what the asker may. */
-export function rightsFrom(
-  facts: RightsFacts,
-  asker: Asker,
-  world: { readonly anonymousAccess: "none" | "pull" | "full"; readonly nowMs: number },
-): readonly Right[] {
+export function rightsFrom(facts: RightsFacts, asker: Asker, world: World): readonly Right[] {
   const rights: Right[] = [];
-  const exists = facts.repositoryId !== undefined;
   if (asker.isAdmin) rights.push({ actions: actionsOf.admin, reason: { by: "administrator" } });
+  // An issuer makes credentials for others; with its own it can do what anybody can.
+  if (asker.account !== "issuer") rights.push(...ownRights(facts, world.nowMs));
+  if (facts.repositoryId !== undefined && isOpenTo(facts, asker, world.anonymousAccess)) {
+    rights.push({ actions: ["pull"], reason: { by: "visibility" } });
+  }
+  // An account never takes away what its holder could do without it.
+  if (world.anonymousAccess === "full") {
+    rights.push({ actions: actionsOf.write, reason: { by: "open-registry" } });
+  }
+  return rights;
+}
+
+/** By ownership, teams and grants. */
+function ownRights(facts: RightsFacts, nowMs: number): readonly Right[] {
+  const rights: Right[] = [];
   if (facts.isOwner) {
     rights.push({ actions: atPlace(facts, actionsOf.admin), reason: { by: "owner" } });
   }
@@ -39,21 +54,15 @@ export function rightsFrom(
     const reason = { by: "team-role", role: "admin" } as const;
     rights.push({ actions: atPlace(facts, actionsOf.admin), reason });
   }
-  if (facts.teamRoles.includes("creator") && !exists) {
+  if (facts.teamRoles.includes("creator") && facts.repositoryId === undefined) {
     const reason = { by: "team-role", role: "creator" } as const;
     rights.push({ actions: atPlace(facts, ["pull", "push"]), reason });
   }
   for (const grant of facts.grants) {
-    if (hasEnded(grant, world.nowMs)) continue;
+    if (hasEnded(grant, nowMs)) continue;
     const reason = { by: "grant", grantId: grant.id } as const;
     rights.push({ actions: atPlace(facts, actionsOf[grant.role]), reason });
   }
-  if (exists && isOpenTo(facts, asker, world.anonymousAccess)) {
-    rights.push({ actions: ["pull"], reason: { by: "visibility" } });
-  }
-  // An account never takes away what its holder could do without it.
-  if (world.anonymousAccess === "full")
-    rights.push({ actions: actionsOf.write, reason: { by: "open-registry" } });
   return rights;
 }
 
@@ -75,7 +84,12 @@ function atPlace(facts: RightsFacts, actions: readonly RepositoryAction[]): read
 }
 
 function isOpenTo(facts: RightsFacts, asker: Asker, anonymousAccess: "none" | "pull" | "full"): boolean {
-  if (facts.visibility === "public") return asker.account !== "anonymous" || anonymousAccess === "pull";
+  if (facts.visibility === "public") return isSomebody(asker.account) || anonymousAccess === "pull";
   // An account that was issued to a customer is nobody of the house.
   return facts.visibility === "internal" && (asker.account === "person" || asker.account === "robot");
+}
+
+/** Who has more than anybody has. */
+export function isSomebody(account: Asker["account"]): boolean {
+  return account !== "anonymous" && account !== "issuer";
 }
