@@ -69,7 +69,10 @@ export async function changeOwnAccount(
     throw new AppError("REQUEST_INVALID", "`email` is no e-mail address");
   }
   if (email !== undefined || change.password !== undefined) await checkPresence(deps, secrets, call, change);
-  const passwordHash = change.password === undefined ? undefined : await deps.passwords.hash(change.password);
+  const passwordHash =
+    change.password === undefined
+      ? undefined
+      : await deps.passwords.hash(change.password, { username: actor.username, email });
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     await bumpAccessVersion(tx);

@@ -80,7 +80,7 @@ export async function resetPassword(
   const found = await findAccountLink(deps.database.read, "password-reset", hashes);
   const owner = found === undefined ? undefined : await findCardById(deps.database.read, found.userId);
   if (found === undefined || owner === undefined || found.expiresAtMs <= nowMs) throw deadLink();
-  const passwordHash = await deps.passwords.hash(reset.password);
+  const passwordHash = await deps.passwords.hash(reset.password, owner);
   await deps.database.transaction(async (tx) => {
     await bumpAccessVersion(tx);
     const link = await takeAccountLink(tx, "password-reset", hashes);

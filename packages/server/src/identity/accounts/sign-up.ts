@@ -28,7 +28,7 @@ export async function signUp(deps: IdentityDeps, call: Call, request: SignUpRequ
   const email = checkAddress(deps, request.email);
   checkUsername(username, deps.defaultNamespace);
   // In every case, also so that it takes as long in every case.
-  const passwordHash = await deps.passwords.hash(request.password);
+  const passwordHash = await deps.passwords.hash(request.password, { username, email });
   const nowMs = deps.clock.nowMs();
   const { token, tokenHash } = newLinkToken(deps.secretBox);
   await deps.database.transaction(async (tx) => {

@@ -68,8 +68,8 @@ export async function signUpByInvitation(
   }
   checkUsername(username, deps.defaultNamespace);
   // Hashing is dear, so not for whoever has no invitation.
-  await find(deps, deps.database.read, newcomer);
-  const passwordHash = await deps.passwords.hash(password);
+  const { email: address } = await find(deps, deps.database.read, newcomer);
+  const passwordHash = await deps.passwords.hash(password, { username, email: address });
   const nowMs = deps.clock.nowMs();
   const accepted = await deps.database.transaction(async (tx) => {
     // First, as changes of who there is wait for one another here.

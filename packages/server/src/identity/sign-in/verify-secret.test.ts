@@ -15,6 +15,7 @@ import {
   revokeAccessToken,
 } from "../access-tokens/manage-access-tokens.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import type { PasswordOwner } from "../passwords/check-new-password.ts";
 import { createMovableClock } from "../testing/movable-clock.ts";
 import { password } from "../testing/start-identity.ts";
 import { changeUser, deleteUser } from "../users/change-user.ts";
@@ -30,7 +31,7 @@ function countingHasher(): PasswordHasher & { verified: number } {
   const hasher = createPasswordHasher();
   const counting = {
     verified: 0,
-    hash: (text: string) => hasher.hash(text),
+    hash: (text: string, owner: PasswordOwner) => hasher.hash(text, owner),
     verify: (hash: string | undefined, text: string) => {
       counting.verified += 1;
       return hasher.verify(hash, text);
@@ -192,7 +193,7 @@ eachDatabase((open) => {
       ...deps,
       clock,
       passwords: {
-        hash: (text) => deps.passwords.hash(text),
+        hash: (text, owner) => deps.passwords.hash(text, owner),
         verify: (hash, text) =>
           isDown ? Promise.reject(new Error("out of memory")) : deps.passwords.verify(hash, text),
       },

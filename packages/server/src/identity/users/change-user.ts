@@ -37,9 +37,9 @@ export async function changeUser(
   if (change.isAdmin === true && source.actor.kind === "user" && source.actor.isElevatedAdmin === true) {
     throw new AppError("DENIED", "an administrator for a time makes nobody an administrator for good");
   }
-  await getPerson(deps, username); // Hashing is dear, so not for nobody.
+  const owner = await getPerson(deps, username); // Hashing is dear, so not for nobody.
   const { password, ...standing } = change;
-  const passwordHash = password === undefined ? undefined : await deps.passwords.hash(password);
+  const passwordHash = password === undefined ? undefined : await deps.passwords.hash(password, owner);
   const user = await deps.database.transaction(async (tx) => {
     const before = await lockUser(tx, username);
     if (before === undefined) throw noSuchUser(username);

@@ -18,7 +18,7 @@ export async function createUser(
     throw new AppError("DENIED", "an administrator for a time makes nobody an administrator for good");
   }
   checkUsername(user.username, deps.defaultNamespace);
-  const passwordHash = await deps.passwords.hash(user.password);
+  const passwordHash = await deps.passwords.hash(user.password, user);
   const nowMs = deps.clock.nowMs();
   const id = await deps.database.transaction(async (tx) => {
     const userId = await insertUser(tx, { ...user, passwordHash, nowMs });

@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
 import { hash, verify } from "@node-rs/argon2";
-import { AppError } from "../../lib/app-error.ts";
 import { createSemaphore } from "../../lib/semaphore.ts";
-import { accessTokenPrefix } from "../access-tokens/secret.ts";
+import { checkNewPassword, maxPasswordBytes, type PasswordOwner } from "../passwords/check-new-password.ts";
+import { createCommonPasswordCheck } from "../passwords/common-passwords.ts";
 
 /** OWASP's parameters for argon2id: 19 MiB, two passes, one lane. 20 to 65 ms each, off the main thread. */
 const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
-const minLength = 8;
-const maxBytes = 1_024;
 /** Each costs 19 MiB and a core for a moment: more at once, and logins become a way to bring the registry down. */
 const atOnce = 2;
 const waiting = 200;
@@ -16,8 +14,8 @@ const decoy =
   "$argon2id$v=19$m=19456,t=2,p=1$Mwu4gdkRnM+u5jKvc8Rrnw$PvplQeTCCQ8N5cFpafOPcNFPp/5OhUdb4jnrxdQycK0";
 
 export interface PasswordHasher {
-  /** `REQUEST_INVALID` when it is too short, too long or would be taken for an access token; `OVERLOADED` when too many are waiting. */
-  hash(password: string): Promise<string>;
+  /** `REQUEST_INVALID` when the owner must not have it as their password (`checkNewPassword`); `OVERLOADED` when too many are waiting. */
+  hash(password: string, owner: PasswordOwner): Promise<string>;
   /**
    * False for a wrong password. `hash` undefined costs the same and is false: a name that does not exist is not told by the time it takes.
    * `OVERLOADED` when too many are waiting.
@@ -26,26 +24,15 @@ export interface PasswordHasher {
 }
 
 export function createPasswordHasher(): PasswordHasher {
+  const isCommon = createCommonPasswordCheck();
   const turns = createSemaphore(atOnce, waiting);
   return {
-    async hash(password) {
-      const bytes = Buffer.byteLength(password);
-      if (password.length < minLength || bytes > maxBytes) {
-        throw new AppError(
-          "REQUEST_INVALID",
-          `a password has at least ${minLength} characters and at most ${maxBytes} bytes`,
-        );
-      }
-      if (password.startsWith(accessTokenPrefix)) {
-        throw new AppError(
-          "REQUEST_INVALID",
-          `a password does not begin with ${accessTokenPrefix}: access tokens do`,
-        );
-      }
+    async hash(password, owner) {
+      await checkNewPassword(isCommon, password, owner);
       return turns.run(() => hash(password, parameters));
     },
     async verify(stored, password) {
-      if (Buffer.byteLength(password) > maxBytes) return false;
+      if (Buffer.byteLength(password) > maxPasswordBytes) return false;
       const matches = await turns.run(() => verify(stored ?? decoy, password));
       return stored !== undefined && matches;
     },
