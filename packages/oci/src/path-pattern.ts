@@ -44,6 +44,11 @@ export function matchesTag(pattern: TagPattern, tag: string): boolean {
   return matchesText(pattern, tag);
 }
 
+/** Whether a text fits one in which `*` stands for any characters, none included. Cheap for as many wildcards as a pattern has here. */
+export function matchesWildcards(pattern: string, text: string): boolean {
+  return matchesText(pattern, text);
+}
+
 /**
  * Whether everything that `inner` names is named by `outer`, too. Never true when it is not so; false for some pairs that only the sum of
  * their components would show.

@@ -15,6 +15,7 @@ import type { Database } from "../storage/database/database.ts";
 import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { createAccounts } from "./accounts/accounts.ts";
+import { createFederation } from "./federation/federation.ts";
 import type {
   AccountSettings,
   IdentityDeps,
@@ -98,6 +99,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const accounts = createAccounts(deps, secrets);
   const mfa = createMfa(deps);
   const sessions = createSessions(deps, secrets, mfa.factors);
+  const federation = createFederation(deps);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -110,6 +112,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...accounts.endpoints,
       ...mfa.endpoints,
       ...providers.endpoints,
+      ...federation.endpoints,
     ],
     authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
       sessions.find(headers, site),
@@ -138,6 +141,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       await sessions.prune();
       await accounts.prune();
       await mfa.prune();
+      await federation.prune();
     },
     start: () => providers.start(),
     stop: () => providers.stop(),

@@ -15,6 +15,8 @@ export interface OutgoingRequest {
   /** Longest reply body that is taken; 1 MiB when absent. */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
+  /** PEM of the authorities that may vouch for this server instead of the usual ones. Such a connection is not kept. */
+  readonly certificateAuthority?: string;
 }
 
 export interface OutgoingReply {
@@ -63,13 +65,17 @@ export function createOutgoingHttp(options: OutgoingHttpOptions): OutgoingHttp {
     isPublicAddress(address) || isInNetworks(options.allowedNetworks, address);
   let opening: Promise<Agent> | undefined;
   // Loaded when first needed: many registries never call anybody.
-  const open = async () => {
+  const open = async (certificateAuthority?: string) => {
     const { Agent: AgentClass } = await import("undici");
     return new AgentClass({
       connections: connectionsPerHost,
       pipelining: 1,
       maxHeaderSize: maxHeaderBytes,
-      connect: { timeout: connectTimeoutMs, lookup: guardedLookup(options.resolve, mayReach) },
+      connect: {
+        timeout: connectTimeoutMs,
+        lookup: guardedLookup(options.resolve, mayReach),
+        ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
+      },
     });
   };
 
@@ -81,9 +87,11 @@ export function createOutgoingHttp(options: OutgoingHttpOptions): OutgoingHttp {
       if (isIP(literal) !== 0 && !mayReach(literal)) throw forbidden(url);
       const deadline = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
       const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
+      const { certificateAuthority } = request;
+      const own = certificateAuthority === undefined ? undefined : await open(certificateAuthority);
       try {
         opening ??= open();
-        const agent = await opening;
+        const agent = own ?? (await opening);
         const reply = await agent.request({
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
@@ -97,6 +105,8 @@ export function createOutgoingHttp(options: OutgoingHttpOptions): OutgoingHttp {
       } catch (error) {
         if (request.signal?.aborted === true) throw request.signal.reason;
         throw told(error, url, deadline.aborted);
+      } finally {
+        await own?.destroy();
       }
     },
     async close() {

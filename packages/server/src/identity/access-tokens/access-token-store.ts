@@ -98,6 +98,16 @@ export async function deleteAccessTokensOf(tx: Tx, userId: number): Promise<void
   await tx.deleteFrom("access_tokens").where("user_id", "=", userId).execute();
 }
 
+/** Revokes the access tokens of a user whose names begin so. */
+export async function deleteAccessTokensNamed(tx: Tx, userId: number, prefix: string): Promise<void> {
+  await tx
+    .deleteFrom("access_tokens")
+    .where("user_id", "=", userId)
+    .where("name", ">=", prefix)
+    .where("name", "<", `${prefix}\u{10ffff}`)
+    .execute();
+}
+
 export async function touchAccessToken(tx: Tx, id: number, nowMs: number): Promise<void> {
   await tx.updateTable("access_tokens").set({ last_used_at_ms: nowMs }).where("id", "=", id).execute();
 }

@@ -35,7 +35,8 @@ export function accountEndpoints(
       body: async () => (await schemas()).signUpBody,
       reply: async () => (await schemas()).mailedReply,
       handle: async (call, request) => {
-        limit(request.remoteAddress);
+        limit.check(request.remoteAddress);
+        limit.count(request.remoteAddress);
         await signUp(deps, call, request.body as SignUpBody); // as: checked against `body` before
         return mailed("A mail is on its way. Follow the link in it to go on.");
       },
@@ -62,7 +63,8 @@ export function accountEndpoints(
       body: async () => (await schemas()).resetRequest,
       reply: async () => (await schemas()).mailedReply,
       handle: async (call, request) => {
-        limit(request.remoteAddress);
+        limit.check(request.remoteAddress);
+        limit.count(request.remoteAddress);
         const { email } = request.body as ResetRequest; // as: checked against `body` before
         await requestPasswordReset(deps, call, email);
         return mailed("If the address belongs to an account, a mail with a link is on its way.");

@@ -14,9 +14,11 @@ export interface Accounts {
 }
 
 const pruneBatch = 1_000;
+/** Requests of one network that make the registry write mail. */
+const mailLimits = { maxPerNetwork: 30, windowMs: 3_600_000 };
 
 export function createAccounts(deps: IdentityDeps, secrets: SecretVerifier): Accounts {
-  const limit = createRequestLimiter(deps.clock);
+  const limit = createRequestLimiter(deps.clock, mailLimits);
   return {
     endpoints: [...accountEndpoints(deps, secrets, limit), ...accountPageEndpoints()],
     async prune() {

@@ -3,28 +3,43 @@ import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { networkOf } from "../sign-in/sign-in-throttle.ts";
 
-/** Requests of one network in one hour that make the registry write mail. A school or office behind one address stays below it. */
-const maxPerNetwork = 30;
-const windowMs = 3_600_000;
+/** Counts what comes from one network. In this process only: N instances let N times as many through. */
+export interface RequestLimiter {
+  /** `TOOMANYREQUESTS` when the network has used up what it may in the present window. */
+  check(remoteAddress: string): void;
+  count(remoteAddress: string): void;
+}
 
-/** Counts a request of the network; `TOOMANYREQUESTS` when there were too many. In this process only: N instances let N times as many through. */
-export type RequestLimiter = (remoteAddress: string) => void;
-
-export function createRequestLimiter(clock: Clock): RequestLimiter {
+/** A school or an office behind one address should stay below `maxPerNetwork` in `windowMs`. */
+export function createRequestLimiter(
+  clock: Clock,
+  limits: { readonly maxPerNetwork: number; readonly windowMs: number },
+): RequestLimiter {
+  const { maxPerNetwork, windowMs } = limits;
   const windows = new LRUCache<string, { readonly startedAtMs: number; readonly count: number }>({
     max: 20_000,
   });
-  return (remoteAddress) => {
-    const network = networkOf(remoteAddress);
-    const nowMs = clock.nowMs();
+
+  function current(network: string) {
     const found = windows.get(network);
+    const nowMs = clock.nowMs();
     const isOpen = found !== undefined && Math.abs(nowMs - found.startedAtMs) < windowMs;
-    const window = isOpen ? found : { startedAtMs: nowMs, count: 0 };
-    if (window.count >= maxPerNetwork) {
+    return isOpen ? found : { startedAtMs: nowMs, count: 0 };
+  }
+
+  return {
+    check(remoteAddress) {
+      const window = current(networkOf(remoteAddress));
+      if (window.count < maxPerNetwork) return;
+      const waitMs = window.startedAtMs + windowMs - clock.nowMs();
       throw new AppError("TOOMANYREQUESTS", "too many requests of this kind from this address; try later", {
-        retryAfterSeconds: Math.max(1, Math.ceil((window.startedAtMs + windowMs - nowMs) / 1_000)),
+        retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
       });
-    }
-    windows.set(network, { ...window, count: window.count + 1 });
+    },
+    count(remoteAddress) {
+      const network = networkOf(remoteAddress);
+      const window = current(network);
+      windows.set(network, { ...window, count: window.count + 1 });
+    },
   };
 }

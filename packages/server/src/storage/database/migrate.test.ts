@@ -5,6 +5,7 @@ import type { Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
 import type { ColumnsOf } from "./testing/column-kind.ts";
 import { eachDatabase } from "./testing/each-database.ts";
+import { emailColumns } from "./testing/email-columns.ts";
 import { providerColumns } from "./testing/provider-columns.ts";
 
 /** The compiler checks that no table and no column of tables.ts is missing here; the test, that the databases have just these. */
@@ -309,37 +310,7 @@ const expected: ColumnsOf<Tables> = {
   used_tickets: { id: "text", expires_at_ms: "integer" },
   sign_in_networks: { user_id: "integer", network: "text", last_at_ms: "integer" },
   events: { id: "id", at_ms: "integer", kind: "text", repository: "text?", actor: "text", payload: "text" },
-  sign_ups: {
-    id: "id",
-    username: "text",
-    email: "text",
-    password_hash: "text",
-    token_hash: "text",
-    created_at_ms: "integer",
-    expires_at_ms: "integer",
-  },
-  account_links: {
-    id: "id",
-    kind: "text",
-    user_id: "integer",
-    token_hash: "text",
-    email: "text?",
-    created_at_ms: "integer",
-    expires_at_ms: "integer",
-  },
-  mails: {
-    id: "id",
-    recipient: "text",
-    kind: "text",
-    sealed_data: "text?",
-    state: "text",
-    attempts: "integer",
-    created_at_ms: "integer",
-    next_attempt_at_ms: "integer",
-    useless_after_ms: "integer?",
-    sent_at_ms: "integer?",
-    last_error: "text?",
-  },
+  ...emailColumns,
   leases: { name: "text", holder: "text", expires_at_ms: "integer" },
   counters: { name: "text", value: "integer" },
 };

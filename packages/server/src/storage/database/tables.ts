@@ -3,6 +3,7 @@ import type { AuditTables } from "./tables/audit-tables.ts";
 import type { ContentTables } from "./tables/content-tables.ts";
 import type { ElevationTables } from "./tables/elevation-tables.ts";
 import type { EmailTables } from "./tables/email-tables.ts";
+import type { FederationTables } from "./tables/federation-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { InvitationTables } from "./tables/invitation-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
@@ -33,6 +34,7 @@ export interface Tables
     ContentTables,
     ElevationTables,
     EmailTables,
+    FederationTables,
     IdentityTables,
     InvitationTables,
     OperationTables,

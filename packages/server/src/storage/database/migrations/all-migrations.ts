@@ -6,6 +6,7 @@ import * as providers from "./0006-providers.ts";
 import * as sessions from "./0007-sessions.ts";
 import * as email from "./0008-email.ts";
 import * as signUp from "./0008-sign-up.ts";
+import * as trustRules from "./0008-trust-rules.ts";
 import * as audit from "./0009-audit.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
@@ -17,5 +18,6 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0007-sessions": sessions,
   "0008-email": email,
   "0008-sign-up": signUp,
+  "0008-trust-rules": trustRules,
   "0009-audit": audit,
 };
