@@ -24,7 +24,13 @@ export interface UserActor {
   /** May read every setting and the audit log, and change nothing by it. */
   readonly isAuditor: boolean;
   /** What they showed: decides what an audit line says and what revocation must reach. */
-  readonly credential: "password" | "access-token" | "refresh-token" | "bearer-token" | "session";
+  readonly credential:
+    | "password"
+    | "client-password"
+    | "access-token"
+    | "refresh-token"
+    | "bearer-token"
+    | "session";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
   /** Elevations that they hold now; what they do is recorded as done under these. */
@@ -46,6 +52,8 @@ export interface UserActor {
   readonly limits: readonly Scope[] | undefined;
   /** The scopes that its owner gave an access token when making it; nothing wider can be had with it. Undefined = not limited. */
   readonly credentialScopes: readonly CredentialScope[] | undefined;
+  /** What was shown is for the registry and its tokens, and no good for the management API. */
+  readonly isForRegistryOnly?: boolean | undefined;
 }
 
 /** Somebody whom the registry does not know, but a decision point or a token issuer outside does. Has no rights of their own here. */
@@ -67,6 +75,12 @@ export const anonymous: AnonymousActor = {
   limits: undefined,
   credentialScopes: undefined,
 };
+
+/** Whether less can be done with what was shown than its holder may. */
+export function isLimited(actor: Actor): boolean {
+  if (actor.limits !== undefined || actor.credentialScopes !== undefined) return true;
+  return actor.kind === "user" && actor.isForRegistryOnly === true;
+}
 
 /** The name that history, events and logs show. */
 export function actorName(actor: Actor): string {

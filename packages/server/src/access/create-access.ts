@@ -11,7 +11,7 @@ import {
   repositoryActions,
   type Visibility,
 } from "./actions.ts";
-import type { Actor, UserActor } from "./actor.ts";
+import { type Actor, isLimited, type UserActor } from "./actor.ts";
 import { carries, namedRepositories } from "./credential-scope.ts";
 import { type Asker, hasEnded, isPossible, isSomebody, type Right, rightsFrom } from "./permit.ts";
 import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
@@ -240,10 +240,6 @@ function isRegistryAdmin(actor: Actor): boolean {
 
 function isRegistryAuditor(actor: Actor): boolean {
   return actor.kind === "user" && actor.isAuditor && actor.account !== "issuer";
-}
-
-function isLimited(actor: Actor): boolean {
-  return actor.limits !== undefined || actor.credentialScopes !== undefined;
 }
 
 function askerOf(actor: Actor): Asker {

@@ -11,6 +11,8 @@ import { readAccessVersion } from "./access-version-store.ts";
 export interface VersionedCache {
   /** The fact, loaded if it is not certainly current. Absence (`undefined` inside a fact) may be part of a fact. */
   get<V extends object>(key: string, load: () => Promise<V>): Promise<V>;
+  /** As `get`, but absence is not kept: what is looked up by a name or a hash may be made at any moment, and that changes nobody's rights. */
+  find<V extends object>(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
   /** To be called after the commit of every change of rights in this process. */
   changed(): void;
 }
@@ -55,21 +57,30 @@ export function createVersionedCache(
     checkedAtMs = startedAtMs;
   }
 
+  async function find<V extends object>(
+    key: string,
+    load: () => Promise<V | undefined>,
+  ): Promise<V | undefined> {
+    const refreshing = refresh();
+    if (refreshing !== undefined) {
+      await refreshing;
+      // The look-up may have begun for somebody else, before the change that this caller must see.
+      await refresh();
+    }
+    const kept = entries.get(key);
+    if (kept !== undefined) return kept as V; // as: every key is used with one kind of fact
+    const before = generation;
+    const fact = await load();
+    // What was read before a change must not be kept after it.
+    if (fact !== undefined && before === generation) entries.set(key, fact);
+    return fact;
+  }
+
   return {
+    find,
     async get<V extends object>(key: string, load: () => Promise<V>): Promise<V> {
-      const refreshing = refresh();
-      if (refreshing !== undefined) {
-        await refreshing;
-        // The look-up may have begun for somebody else, before the change that this caller must see.
-        await refresh();
-      }
-      const kept = entries.get(key);
-      if (kept !== undefined) return kept as V; // as: every key is used with one kind of fact
-      const before = generation;
-      const fact = await load();
-      // What was read before a change must not be kept after it.
-      if (before === generation) entries.set(key, fact);
-      return fact;
+      // as: `load` tells something always
+      return (await find(key, load)) as V;
     },
     changed: forgetAll,
   };

@@ -4,7 +4,7 @@ import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/reposito
 import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
 import type { Access } from "../access/access.ts";
 import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
-import type { Actor } from "../access/actor.ts";
+import { type Actor, isLimited } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import { assertNever } from "../lib/assert-never.ts";
 import type { Endpoint, Permission } from "./endpoint.ts";
@@ -24,6 +24,7 @@ export async function authorize(
   endpoint: Endpoint,
   target: Target,
 ): Promise<Target["params"]> {
+  refuseMisplaced(actor, endpoint);
   if (endpoint.can.who === "repository") {
     return authorizeRepository(access, actor, { can: endpoint.can, params: target.params });
   }
@@ -113,8 +114,18 @@ const namespaceVerbs: Readonly<Record<NamespaceAction, string>> = {
   admin: "administer",
 };
 
-function isLimited(actor: Actor): boolean {
-  return actor.limits !== undefined || actor.credentialScopes !== undefined;
+/** What some accounts and credentials are never good for, whatever else they may. */
+function refuseMisplaced(actor: Actor, { can, path }: Endpoint): void {
+  if (actor.kind !== "user" || can.who === "public") return;
+  if (actor.account === "issuer" && can.who !== "issuer") {
+    throw new AppError("DENIED", "an issuer manages the credentials that it issues, and does nothing else");
+  }
+  if (actor.isForRegistryOnly === true && path.startsWith("/api/")) {
+    throw new AppError(
+      "DENIED",
+      "this credential is for the registry only: use your password, or a personal token, for the management API",
+    );
+  }
 }
 
 const verbs: Readonly<Record<RepositoryAction, string>> = {

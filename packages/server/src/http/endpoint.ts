@@ -50,7 +50,7 @@ export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
  * - `identified`: whoever they are, wrong credentials are refused; the handler decides what they see;
  * - `signed-in`: any account of ours, with any credential;
  * - `person`: a person, with a credential that is not limited: what belongs to oneself;
- * - `issuer`: an issuer, who can do nothing else;
+ * - `issuer`: an issuer, who is refused everywhere else but where it is public;
  * - `auditor`: administrators and auditors with an unlimited credential; for what changes nothing;
  * - `administrator`: administrators with an unlimited credential;
  * - a namespace action: decided for the `{namespace}` of the path;

@@ -14,6 +14,8 @@ export interface QueryParameter {
   readonly isRepeatable?: boolean;
   /** The only values that are taken. */
   readonly values?: readonly string[];
+  /** A regular expression that the text must match. */
+  readonly pattern?: string;
   /** Longest text that is taken; absent = what fits into an address. */
   readonly maxLength?: number;
 }
@@ -47,6 +49,9 @@ function problemOf(parameter: QueryParameter, values: readonly string[]): string
     }
     if (parameter.maxLength !== undefined && value.length > parameter.maxLength) {
       return `is longer than ${parameter.maxLength} characters`;
+    }
+    if (parameter.pattern !== undefined && !new RegExp(parameter.pattern).test(value)) {
+      return "is not of the form that is taken";
     }
   }
   return undefined;

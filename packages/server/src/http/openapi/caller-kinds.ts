@@ -120,6 +120,7 @@ export function answerOf(can: Permission, kind: CallerKind): GateAnswer {
   const caller: CallerProfile = callerKinds[kind];
   const { account, limit } = caller;
   const isWhole = limit === undefined;
+  if (account === "issuer" && can.who !== "public") return refuse(caller, can.who === "issuer" && isWhole);
   switch (can.who) {
     case "public":
     case "identified":
@@ -129,7 +130,7 @@ export function answerOf(can: Permission, kind: CallerKind): GateAnswer {
     case "person":
       return refuse(caller, account === "person" && isWhole);
     case "issuer":
-      return refuse(caller, account === "issuer" && isWhole);
+      return refuse(caller, false);
     case "auditor":
       return refuse(caller, (caller.isAuditor === true || caller.isAdmin === true) && isWhole);
     case "administrator":

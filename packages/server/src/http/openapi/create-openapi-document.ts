@@ -96,12 +96,13 @@ function pathParametersOf(path: string): readonly Part[] {
 }
 
 function queryParameter(parameter: QueryParameter): Part {
-  const { name, description, form, values, maxLength } = parameter;
+  const { name, description, form, values, maxLength, pattern } = parameter;
   const one = {
     type: form === "text" ? "string" : form,
     ...(form === "integer" ? { minimum: 0 } : {}),
     ...(values === undefined ? {} : { enum: values }),
     ...(maxLength === undefined ? {} : { maxLength }),
+    ...(pattern === undefined ? {} : { pattern }),
   };
   return {
     name,

@@ -46,7 +46,10 @@ eachDatabase((open) => {
     assert.ok(!listed.includes(secret));
     const rows = await instance.database.read.selectFrom("access_tokens").selectAll().execute();
     assert.ok(!JSON.stringify(rows).includes(secret.slice(5)));
-    assert.match(rows[0]?.secret_hash ?? "", /^[0-9a-f]{64}$/);
+    const secrets = await instance.database.read.selectFrom("access_token_secrets").selectAll().execute();
+    assert.match(secrets[0]?.secret_hash ?? "", /^[0-9a-f]{64}$/);
+    assert.equal(secrets[0]?.is_legacy, 0);
+    assert.ok(!JSON.stringify(secrets).includes(secret.slice(5)));
   });
 
   test("refuses what could never be of use, with 400", async (t) => {

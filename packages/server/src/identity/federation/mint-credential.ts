@@ -1,29 +1,26 @@
 import type { CredentialScope } from "../../access/credential-scope.ts";
 import { newUuid } from "../../lib/ids.ts";
 import type { Tx } from "../../storage/database/database.ts";
-import { deleteAccessTokensNamed, insertAccessToken } from "../access-tokens/access-token-store.ts";
-import { hashSecret, newAccessTokenSecret } from "../access-tokens/secret.ts";
+import { deleteAccessTokensNamed } from "../access-tokens/access-token-store.ts";
+import { createCredential } from "../credentials/create-credential.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { TrustRule } from "./trust-rule-store.ts";
 
 /** Makes the credential that a token was exchanged for. Short-lived, one for each exchange; gone with its rule or its account. */
 export async function mintCredential(
   tx: Tx,
-  deps: Pick<IdentityDeps, "clock">,
+  deps: Pick<IdentityDeps, "clock" | "secretBox">,
   rule: TrustRule,
   credential: { readonly scopes: readonly CredentialScope[] | undefined; readonly lifetimeSeconds: number },
 ): Promise<{ readonly secret: string; readonly accessTokenId: number }> {
-  const nowMs = deps.clock.nowMs();
-  const secret = newAccessTokenSecret();
-  const token = await insertAccessToken(tx, {
+  const { token, secret } = await createCredential(tx, deps, {
     userId: rule.userId,
+    username: rule.subject,
+    kind: "federated",
     name: `${namePrefix(rule.id)}${newUuid()}`,
-    secretHash: hashSecret(secret),
     scopes: credential.scopes,
-    nowMs,
-    expiresAtMs: nowMs + credential.lifetimeSeconds * 1_000,
+    expiresAtMs: deps.clock.nowMs() + credential.lifetimeSeconds * 1_000,
   });
-  if (token === undefined) throw new Error("two credentials got one random name");
   return { secret, accessTokenId: token.id };
 }
 

@@ -33,7 +33,7 @@ export function createSessions(
       ...stepUpEndpoints(deps, secrets, factors),
       ...sessionEndpoints(deps),
     ],
-    find: createSessionFinder(deps, (userId) => secrets.findLiving(userId, undefined)),
+    find: createSessionFinder(deps, (userId) => secrets.findLiving(userId, undefined, "unknown")),
     async prune() {
       const nowMs = deps.clock.nowMs();
       const alive = { nowMs, seenAfterMs: nowMs - deps.sessions.idleMs };

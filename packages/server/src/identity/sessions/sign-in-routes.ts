@@ -84,7 +84,7 @@ export function signInEndpoints(
         checkSameOrigin(request.headers, request.origin);
         const body = request.body as MfaSignInBody; // as: checked against `body` before
         const ticket = openTicket(deps, "sign-in", body.ticket);
-        const living = await secrets.findLiving(ticket.userId, undefined);
+        const living = await secrets.findLiving(ticket.userId, undefined, request.remoteAddress);
         // The password that the first half was about is not theirs any more.
         if (living === undefined || living.passwordEpoch !== ticket.passwordEpoch) throw badTicket();
         const amr = await factors.take(

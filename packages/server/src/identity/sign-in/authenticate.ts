@@ -27,7 +27,9 @@ export function createAuthenticator(
     if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
     switch (scheme.toLowerCase()) {
       case "bearer":
-        return value.startsWith(accessTokenPrefix) ? secrets.verifyAccessToken(value) : tokens.verify(value);
+        return value.startsWith(accessTokenPrefix)
+          ? secrets.verifyAccessToken(value, remoteAddress)
+          : tokens.verify(value, remoteAddress);
       case "basic": {
         const { username, secret } = parseBasic(value);
         return secrets.verify(username, secret, remoteAddress);

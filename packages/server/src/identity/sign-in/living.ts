@@ -1,4 +1,5 @@
 import type { UserActor } from "../../access/actor.ts";
+import { isInNetworks } from "../../lib/ip-network.ts";
 import type { AccessToken } from "../access-tokens/access-token-store.ts";
 import type { User } from "../users/user-store.ts";
 
@@ -13,6 +14,13 @@ export interface Living {
 /** Whether the account may be used at all. */
 export function isActive(user: User, nowMs: number): boolean {
   return !user.isDisabled && (user.expiresAtMs === undefined || user.expiresAtMs > nowMs);
+}
+
+/** Whether a token may be used now, from that address. */
+export function isUsable(token: AccessToken, nowMs: number, remoteAddress: string): boolean {
+  if (token.expiresAtMs !== undefined && token.expiresAtMs <= nowMs) return false;
+  if (token.notBeforeMs !== undefined && token.notBeforeMs > nowMs) return false;
+  return token.networks === undefined || isInNetworks(token.networks, remoteAddress);
 }
 
 /** The actor of a user who has shown a credential. */
@@ -32,5 +40,15 @@ export function actorOf(
     passwordEpoch,
     limits: undefined,
     credentialScopes: accessToken?.scopes,
+    ...(isForRegistryOnly(accessToken, credential) ? { isForRegistryOnly: true } : {}),
   };
+}
+
+function isForRegistryOnly(
+  accessToken: AccessToken | undefined,
+  credential: UserActor["credential"],
+): boolean {
+  return (
+    credential === "client-password" || accessToken?.kind === "application" || accessToken?.kind === "issued"
+  );
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { UserActor } from "../../access/actor.ts";
 import { createAccess } from "../../access/create-access.ts";
 import { createVersionedCache } from "../../access/versioned-cache.ts";
 import { silentAuditTrail } from "../../activity/audit/audit-trail.ts";
@@ -25,6 +26,7 @@ import { createSecretVerifier } from "./verify-secret.ts";
 
 const refusal = { name: "AppError", code: "UNAUTHORIZED" };
 const here = "192.0.2.1";
+const by = (actor: UserActor) => ({ actor, client: undefined, requestId: undefined });
 
 /** The real hasher, counting how often it works. */
 function countingHasher(): PasswordHasher & { verified: number } {
@@ -114,23 +116,26 @@ eachDatabase((open) => {
 
   test("refuses a disabled and a deleted user at once, whatever they show", async (t) => {
     const { deps, secrets, signIn } = await withAda(open(t));
-    const { secret } = await createAccessToken(deps, await signIn(), { name: "ci" });
+    const { secret } = await createAccessToken(deps, by(await signIn()), { name: "ci" });
     await changeUser(deps, "ada", { isDisabled: true });
     await assert.rejects(signIn(), refusal);
-    await assert.rejects(secrets.verifyAccessToken(secret), refusal);
+    await assert.rejects(secrets.verifyAccessToken(secret, here), refusal);
     await changeUser(deps, "ada", { isDisabled: false });
     await signIn();
-    await secrets.verifyAccessToken(secret);
+    await secrets.verifyAccessToken(secret, here);
     await deleteUser(deps, "ada");
     await assert.rejects(signIn(), refusal);
-    await assert.rejects(secrets.verifyAccessToken(secret), refusal);
+    await assert.rejects(secrets.verifyAccessToken(secret, here), refusal);
   });
 
   test("takes an access token until it expires or is revoked, and keeps it when the password changes", async (t) => {
     const { deps, secrets, signIn, clock } = await withAda(open(t));
     const ada = await signIn();
-    const expiring = await createAccessToken(deps, ada, { name: "a", expiresAtMs: clock.nowMs() + 1_000 });
-    const lasting = await createAccessToken(deps, ada, {
+    const expiring = await createAccessToken(deps, by(ada), {
+      name: "a",
+      expiresAtMs: clock.nowMs() + 1_000,
+    });
+    const lasting = await createAccessToken(deps, by(ada), {
       name: "b",
       scopes: [{ repositories: "ada/x", actions: ["pull"] }],
     });
@@ -138,36 +143,36 @@ eachDatabase((open) => {
     assert.deepEqual(actor.credentialScopes, [{ repositories: "ada/x", tags: undefined, actions: ["pull"] }]);
     assert.equal(actor.accessTokenId, lasting.token.id);
     clock.move(999);
-    await secrets.verifyAccessToken(expiring.secret);
+    await secrets.verifyAccessToken(expiring.secret, here);
     clock.move(1);
-    await assert.rejects(secrets.verifyAccessToken(expiring.secret), refusal);
+    await assert.rejects(secrets.verifyAccessToken(expiring.secret, here), refusal);
     await assert.rejects(secrets.verify("ada", expiring.secret, here), refusal);
     await changeUser(deps, "ada", { password: "a new password" });
-    await secrets.verifyAccessToken(lasting.secret);
-    await revokeAccessToken(deps, ada, lasting.token.id);
-    await assert.rejects(secrets.verifyAccessToken(lasting.secret), refusal);
+    await secrets.verifyAccessToken(lasting.secret, here);
+    await revokeAccessToken(deps, by(ada), lasting.token.id);
+    await assert.rejects(secrets.verifyAccessToken(lasting.secret, here), refusal);
   });
 
   test("records the use of an access token at most once a minute, and lets it in when that fails", async (t) => {
     const { deps, secrets, signIn, clock } = await withAda(open(t));
     const ada = await signIn();
-    const { secret } = await createAccessToken(deps, ada, { name: "ci" });
-    const lastUse = async () => (await listOwnAccessTokens(deps, ada))[0]?.lastUsedAtMs;
+    const { secret } = await createAccessToken(deps, by(ada), { name: "ci" });
+    const lastUse = async () => (await listOwnAccessTokens(deps, by(ada)))[0]?.token.lastUsedAtMs;
     assert.equal(await lastUse(), undefined);
     const first = clock.nowMs();
-    await secrets.verifyAccessToken(secret);
+    await secrets.verifyAccessToken(secret, here);
     assert.equal(await lastUse(), first);
     clock.move(59_999);
-    await secrets.verifyAccessToken(secret);
+    await secrets.verifyAccessToken(secret, here);
     assert.equal(await lastUse(), first);
     clock.move(1);
-    await secrets.verifyAccessToken(secret);
+    await secrets.verifyAccessToken(secret, here);
     assert.equal(await lastUse(), first + 60_000);
     const broken = createSecretVerifier({
       ...deps,
       database: { ...deps.database, transaction: () => Promise.reject(new Error("no writing today")) },
     });
-    assert.equal((await broken.verifyAccessToken(secret)).username, "ada");
+    assert.equal((await broken.verifyAccessToken(secret, here)).username, "ada");
   });
 
   test("sees on one instance what was revoked on another, within a second", async (t) => {
@@ -176,13 +181,13 @@ eachDatabase((open) => {
     const there = setUp(await open(t, { url }));
     await createUser(here_.deps, { username: "ada", password, isAdmin: false });
     const ada = await here_.secrets.verify("ada", password, here);
-    const { token, secret } = await createAccessToken(here_.deps, ada, { name: "ci" });
-    await there.secrets.verifyAccessToken(secret);
+    const { token, secret } = await createAccessToken(here_.deps, by(ada), { name: "ci" });
+    await there.secrets.verifyAccessToken(secret, here);
     await there.secrets.verify("ada", password, here);
-    await revokeAccessToken(here_.deps, ada, token.id);
+    await revokeAccessToken(here_.deps, by(ada), token.id);
     await changeUser(here_.deps, "ada", { isDisabled: true });
     there.clock.move(1_000);
-    await assert.rejects(there.secrets.verifyAccessToken(secret), refusal);
+    await assert.rejects(there.secrets.verifyAccessToken(secret, here), refusal);
     await assert.rejects(there.secrets.verify("ada", password, here), refusal);
   });
 

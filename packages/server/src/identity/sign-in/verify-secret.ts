@@ -1,18 +1,18 @@
 import type { UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
-import {
-  type AccessToken,
-  findAccessTokenByHash,
-  findAccessTokenById,
-} from "../access-tokens/access-token-store.ts";
+import { findAccessTokenById } from "../access-tokens/access-token-store.ts";
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
+import { suppliedSecretKey } from "../credentials/create-credential.ts";
+import { findSecret } from "../credentials/secret-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { limitByIssuer } from "../issuers/limit-by-issuer.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import type { AskProviders } from "../providers/ask-providers.ts";
-import { isAccountName } from "../users/account-name.ts";
+import { isAccountName, isMachineName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
-import { findUserById } from "../users/user-store.ts";
-import { actorOf, isActive, type Living } from "./living.ts";
+import { findUserById, findUserByName } from "../users/user-store.ts";
+import { clientPasswordPrefix, openClientPassword } from "./client-password.ts";
+import { actorOf, isActive, isUsable, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
 import { createPasswordVerifier } from "./verify-password.ts";
@@ -20,22 +20,25 @@ import { createPasswordVerifier } from "./verify-password.ts";
 /** Turns what a client shows into a user. Wrong and unknown are the same `UNAUTHORIZED`. */
 export interface SecretVerifier {
   /**
-   * A user name with a password, or with a personal access token of that user in its place. A name without a password of ours is asked of the sign-in
-   * providers. `TOOMANYREQUESTS` after too many wrong passwords, `OVERLOADED` when too many sign in at once, `UNAVAILABLE` when a provider that would
-   * know does not answer.
-   * Whoever has a second factor needs a token: a password alone is refused, which only those learn
-   * who know it.
+   * A user name with a password, or with something in its place: an access token of that user, or their encrypted client password; and the name of
+   * a program's account with the secret that was supplied for it. A name without a password of ours is asked of the sign-in providers.
+   * `TOOMANYREQUESTS` after too many wrong ones, `OVERLOADED` when too many sign in at once, `UNAVAILABLE` when a provider that would know does
+   * not answer. Whoever has a second factor needs a token: a password alone is refused, which only those learn who know it.
    */
   verify(username: string, secret: string, remoteAddress: string): Promise<UserActor>;
   /** A user name with a password and nothing else, for a browser. As `verify`; only people sign in so. */
   verifyPassword(username: string, password: string, remoteAddress: string): Promise<UserActor>;
-  /** A personal access token alone. */
-  verifyAccessToken(secret: string): Promise<UserActor>;
+  /** An access token alone. */
+  verifyAccessToken(secret: string, remoteAddress: string): Promise<UserActor>;
   /**
-   * The user of a token that was issued before, if they may still use it: not deleted, not disabled, and the access token it was got with
-   * neither revoked nor expired. Cached by the access version.
+   * The user of a token that was issued before, if they may still use it, from that address: not deleted, not disabled, and the access token it was
+   * got with neither revoked nor expired nor meant for other networks. Cached by the access version.
    */
-  findLiving(userId: number, accessTokenId: number | undefined): Promise<Living | undefined>;
+  findLiving(
+    userId: number,
+    accessTokenId: number | undefined,
+    remoteAddress: string,
+  ): Promise<Living | undefined>;
 }
 
 /** Without `askProviders` there are only passwords of ours. */
@@ -47,26 +50,48 @@ export function createSecretVerifier(
   const verifyPassword = createPasswordVerifier(deps);
   const recordUse = createUseRecorder(deps);
 
-  const isExpired = (token: AccessToken) =>
-    token.expiresAtMs !== undefined && token.expiresAtMs <= deps.clock.nowMs();
-
-  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId) => {
-    const { living } = await deps.cache.get(`living ${userId} ${accessTokenId ?? ""}`, async () => ({
-      living: await loadLiving(deps, userId, accessTokenId),
-    }));
-    if (living === undefined || !isActive(living.user, deps.clock.nowMs())) return undefined;
-    return living.accessToken !== undefined && isExpired(living.accessToken) ? undefined : living;
+  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId, remoteAddress) => {
+    const living = await deps.cache.find(`living ${userId} ${accessTokenId ?? ""}`, () =>
+      loadLiving(deps, userId, accessTokenId),
+    );
+    const nowMs = deps.clock.nowMs();
+    if (living === undefined || !isActive(living.user, nowMs)) return undefined;
+    const { accessToken } = living;
+    return accessToken === undefined || isUsable(accessToken, nowMs, remoteAddress) ? living : undefined;
   };
 
-  async function findByAccessToken(secret: string): Promise<Living | undefined> {
-    if (!isAccessTokenSecret(secret)) return undefined;
-    const hash = hashSecret(secret);
-    const { token } = await deps.cache.get(`token ${hash}`, async () => ({
-      token: await findAccessTokenByHash(deps.database.read, hash),
-    }));
-    const living = token && (await findLiving(token.userId, token.id));
-    if (living?.accessToken !== undefined) await recordUse(living.accessToken.id);
+  async function findBySecret(hashes: readonly string[], remoteAddress: string): Promise<Living | undefined> {
+    const found = await deps.cache.find(`secret ${hashes[0]}`, () => findSecret(deps.database.read, hashes));
+    if (found === undefined) return undefined;
+    if (found.expiresAtMs !== undefined && found.expiresAtMs <= deps.clock.nowMs()) return undefined;
+    const living = await findLiving(found.userId, found.accessTokenId, remoteAddress);
+    if (living?.accessToken !== undefined) await recordUse(living.accessToken.id, remoteAddress);
     return living;
+  }
+
+  async function findByAccessToken(secret: string, remoteAddress: string): Promise<Living | undefined> {
+    if (!isAccessTokenSecret(secret)) return undefined;
+    // The last is how hashes were before they had a key.
+    return findBySecret([...deps.secretBox.hashes(secret), hashSecret(secret)], remoteAddress);
+  }
+
+  /** Not told apart from a password that is wrong, and counted as one: somebody has thought of it. */
+  async function findBySuppliedSecret(
+    username: string,
+    secret: string,
+    remoteAddress: string,
+  ): Promise<Living | undefined> {
+    const user = await deps.cache.find(`machine ${username}`, () =>
+      findUserByName(deps.database.read, username),
+    );
+    if (user === undefined) return undefined;
+    return findBySecret(deps.secretBox.hashes(suppliedSecretKey(user.id, secret)), remoteAddress);
+  }
+
+  async function findByClientPassword(secret: string, remoteAddress: string): Promise<Living | undefined> {
+    const opened = openClientPassword(deps.secretBox, secret);
+    const living = opened && (await findLiving(opened.userId, undefined, remoteAddress));
+    return living !== undefined && living.passwordEpoch === opened?.passwordEpoch ? living : undefined;
   }
 
   /** Names elsewhere have other forms than ours: people type what they always type. */
@@ -76,18 +101,22 @@ export function createSecretVerifier(
     remoteAddress: string,
   ): Promise<Living | undefined> {
     const userId = await askProviders(username, password, remoteAddress);
-    return userId === undefined ? undefined : findLiving(userId, undefined);
+    return userId === undefined ? undefined : findLiving(userId, undefined, remoteAddress);
   }
 
-  async function signIn(username: string, password: string, remoteAddress: string): Promise<UserActor> {
-    const attempt = throttle.begin(remoteAddress, username, password);
+  /** Counts wrong ones, as they could be guessed. */
+  async function signIn(username: string, secret: string, remoteAddress: string): Promise<UserActor> {
+    const attempt = throttle.begin(remoteAddress, username, secret);
+    const isOurs = isAccountName(username);
+    const isMachine = isOurs && isMachineName(username);
     try {
-      const found =
-        (isAccountName(username) ? await verifyPassword(username, password) : undefined) ??
-        (await signInElsewhere(username, password, remoteAddress));
+      const found = isMachine
+        ? await findBySuppliedSecret(username, secret, remoteAddress)
+        : ((isOurs ? await verifyPassword(username, secret) : undefined) ??
+          (await signInElsewhere(username, secret, remoteAddress)));
       if (found === undefined) throw wrong();
       attempt.succeeded();
-      return actorOf(found, "password");
+      return actorOf(found, isMachine ? "access-token" : "password");
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "UNAUTHORIZED") attempt.abandoned();
       throw error;
@@ -97,15 +126,22 @@ export function createSecretVerifier(
   return {
     findLiving,
     async verify(username, secret, remoteAddress) {
-      if (!secret.startsWith(accessTokenPrefix)) {
-        const actor = await signIn(username, secret, remoteAddress);
-        if (hasSecondFactor(await findFactors(deps, actor.userId))) throw needsToken();
-        return actor;
-      }
       // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
-      const found = await findByAccessToken(secret);
-      if (found === undefined || found.user.username !== username) throw wrong();
-      return actorOf(found, "access-token");
+      if (secret.startsWith(accessTokenPrefix)) {
+        const found = await findByAccessToken(secret, remoteAddress);
+        if (found === undefined || found.user.username !== username) throw wrong();
+        return actorOf(found, "access-token");
+      }
+      if (secret.startsWith(clientPasswordPrefix)) {
+        const found = await findByClientPassword(secret, remoteAddress);
+        if (found === undefined || found.user.username !== username) throw wrong();
+        return actorOf(found, "client-password");
+      }
+      const actor = await signIn(username, secret, remoteAddress);
+      if (actor.account === "person" && hasSecondFactor(await findFactors(deps, actor.userId))) {
+        throw needsToken();
+      }
+      return actor;
     },
     async verifyPassword(username, password, remoteAddress) {
       if (password.startsWith(accessTokenPrefix)) throw wrong();
@@ -113,8 +149,8 @@ export function createSecretVerifier(
       if (actor.account !== "person") throw wrong();
       return actor;
     },
-    async verifyAccessToken(secret) {
-      const found = await findByAccessToken(secret);
+    async verifyAccessToken(secret, remoteAddress) {
+      const found = await findByAccessToken(secret, remoteAddress);
       if (found === undefined) throw wrong();
       return actorOf(found, "access-token");
     },
@@ -133,7 +169,9 @@ async function loadLiving(
     return { user, accessToken: undefined, passwordEpoch: passwordEpochOf(passwordHash) };
   }
   const accessToken = await findAccessTokenById(database.read, accessTokenId);
-  return accessToken?.userId === userId ? { user, accessToken, passwordEpoch: undefined } : undefined;
+  if (accessToken?.userId !== userId) return undefined;
+  const living = { user, accessToken, passwordEpoch: undefined };
+  return user.kind === "issued" ? limitByIssuer(database.read, living) : living;
 }
 
 function needsToken(): AppError {

@@ -14,11 +14,12 @@ export async function redeemRefreshToken(
   deps: IdentityDeps,
   secrets: SecretVerifier,
   secret: string,
+  remoteAddress: string,
 ): Promise<UserActor> {
-  if (secret.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(secret);
+  if (secret.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(secret, remoteAddress);
   const found = await findRefreshToken(deps.database.read, hashSecret(secret));
   if (found === undefined || found.service !== deps.tokens.service) throw revoked();
-  const living = await secrets.findLiving(found.userId, found.accessTokenId);
+  const living = await secrets.findLiving(found.userId, found.accessTokenId, remoteAddress);
   if (living === undefined) throw revoked();
   // After the look at the user: if the token is still there now, then the password that ended it was not changed before that look.
   const nowMs = deps.clock.nowMs();

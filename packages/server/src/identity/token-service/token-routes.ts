@@ -70,7 +70,7 @@ export function tokenEndpoints(
       case "password":
         return secrets.verify(form.username ?? "", form.password ?? "", remoteAddress);
       case "refresh_token":
-        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "");
+        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", remoteAddress);
       default:
         throw new AppError("REQUEST_INVALID", "grant_type must be password or refresh_token");
     }

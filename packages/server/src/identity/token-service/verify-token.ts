@@ -21,8 +21,8 @@ export interface VerifiedToken {
 }
 
 export interface TokenVerifier {
-  /** The actor of a bearer token of ours; `UNAUTHORIZED` with why not. */
-  verify(token: string): Promise<Actor>;
+  /** The actor of a bearer token of ours, shown from that address; `UNAUTHORIZED` with why not. */
+  verify(token: string, remoteAddress: string): Promise<Actor>;
 }
 
 export const issuer = "entrepot";
@@ -81,10 +81,10 @@ export function createTokenVerifier(
   }
 
   return {
-    async verify(token) {
+    async verify(token, remoteAddress) {
       const { userId, accessTokenId, passwordEpoch, scopes } = await check(token);
       if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
-      const living = await secrets.findLiving(userId, accessTokenId);
+      const living = await secrets.findLiving(userId, accessTokenId, remoteAddress);
       if (living === undefined) throw refused("it was revoked");
       if (living.passwordEpoch !== passwordEpoch) throw refused("the password was changed since");
       if (accessTokenId === undefined && hasSecondFactor(await findFactors(deps, userId))) {

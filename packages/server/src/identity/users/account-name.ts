@@ -13,6 +13,11 @@ export function isAccountName(text: string): boolean {
   return parts.length <= maxParts && parts.every(isNamespaceName);
 }
 
+/** Whether an account of that name is a program's: those have no password. */
+export function isMachineName(accountName: string): boolean {
+  return accountName.includes("+");
+}
+
 /** The full name of a robot. */
 export function robotUsername(namespace: string, name: string): string {
   return `${namespace}+${name}`;

@@ -61,6 +61,7 @@ export async function handOverGrants(
 /** Credentials that name the repository whole go on naming it. Scopes by pattern stay as they are: they name a place. */
 export async function renameInScopes(tx: Tx, from: string, to: string): Promise<void> {
   await replaceInScopes(tx, `"repositories":"${from}"`, `"repositories":"${to}"`);
+  await replaceInBoxes(tx, `"${from}"`, `"${to}"`);
 }
 
 /** Gives a namespace and everything below it another first component. The caller holds the namespace and knows that the name is free. */
@@ -98,6 +99,7 @@ export async function moveNamespace(
     .where("username", "<", `${from},`)
     .execute();
   await replaceInScopes(tx, `"repositories":"${from}/`, `"repositories":"${to}/`);
+  await replaceInBoxes(tx, `"${from}/`, `"${to}/`);
 }
 
 async function moveGrants(
@@ -175,5 +177,15 @@ async function replaceInScopes(tx: Tx, from: string, to: string): Promise<void> 
     .set({ scopes: replaced })
     .where("scopes", "is not", null)
     .where(sql<boolean>`scopes <> ${replaced}`)
+    .execute();
+}
+
+/** As of scopes, in what issuers may give. */
+async function replaceInBoxes(tx: Tx, from: string, to: string): Promise<void> {
+  const replaced = sql<string>`replace(repositories, ${from}, ${to})`;
+  await tx
+    .updateTable("issuers")
+    .set({ repositories: replaced })
+    .where(sql<boolean>`repositories <> ${replaced}`)
     .execute();
 }

@@ -226,7 +226,7 @@ eachDatabase((open) => {
         .values({
           user_id: robot.userId,
           name: "ci",
-          secret_hash: "h",
+          public_id: "h",
           scopes: scopes("acme"),
           created_at_ms: 0,
           expires_at_ms: null,

@@ -111,7 +111,19 @@ const hotQueries: Readonly<Record<string, (db: Queryable) => Compilable>> = {
   "events to prune": (db) =>
     db.selectFrom("events").select("id").where("at_ms", "<", 5).orderBy("at_ms").limit(100),
   "access token by its secret": (db) =>
-    db.selectFrom("access_tokens").select("id").where("secret_hash", "=", "h"),
+    db
+      .selectFrom("access_token_secrets as s")
+      .innerJoin("access_tokens as t", "t.id", "s.access_token_id")
+      .select(["t.id", "t.user_id"])
+      .where("s.secret_hash", "in", ["a", "b"]),
+  "who issued an account": (db) =>
+    db
+      .selectFrom("issuers as i")
+      .innerJoin("users as u", "u.id", "i.user_id")
+      .select("u.id")
+      .where("i.user_id", "=", (query) =>
+        query.selectFrom("users as issued").select("issued.issuer_user_id").where("issued.id", "=", 5),
+      ),
   "refresh token by its secret": (db) =>
     db.selectFrom("refresh_tokens").select("id").where("secret_hash", "=", "h"),
   "grants of a user": (db) =>

@@ -1,6 +1,7 @@
 import type { ActivityTables } from "./tables/activity-tables.ts";
 import type { AuditTables } from "./tables/audit-tables.ts";
 import type { ContentTables } from "./tables/content-tables.ts";
+import type { CredentialTables } from "./tables/credential-tables.ts";
 import type { ElevationTables } from "./tables/elevation-tables.ts";
 import type { EmailTables } from "./tables/email-tables.ts";
 import type { FederationTables } from "./tables/federation-tables.ts";
@@ -19,6 +20,7 @@ import type { SessionTables } from "./tables/session-tables.ts";
  *     └ owner        │ └─< grants    ├─< tags ── tag_history
  *   users ──────┬─< team_members     ├─< uploads
  *               ├─< access_tokens    └─< grants
+ *               │     └─< access_token_secrets
  *               └─< grants
  *
  * What keeps content alive (lifecycle/garbage-collection/README.md):
@@ -32,6 +34,7 @@ export interface Tables
   extends ActivityTables,
     AuditTables,
     ContentTables,
+    CredentialTables,
     ElevationTables,
     EmailTables,
     FederationTables,

@@ -2,6 +2,7 @@ import type { Migration } from "kysely/migration";
 import * as initial from "./0001-initial.ts";
 import * as organizations from "./0002-organizations.ts";
 import * as invitations from "./0004-invitations.ts";
+import * as credentials from "./0005-credentials.ts";
 import * as providers from "./0006-providers.ts";
 import * as sessions from "./0007-sessions.ts";
 import * as email from "./0008-email.ts";
@@ -14,6 +15,7 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0001-initial": initial,
   "0002-organizations": organizations,
   "0004-invitations": invitations,
+  "0005-credentials": credentials,
   "0006-providers": providers,
   "0007-sessions": sessions,
   "0008-email": email,

@@ -5,7 +5,6 @@ import type { Id } from "./column-types.ts";
 export interface IdentityTables {
   namespaces: NamespacesTable;
   users: UsersTable;
-  access_tokens: AccessTokensTable;
   refresh_tokens: RefreshTokensTable;
   signing_keys: SigningKeysTable;
   teams: TeamsTable;
@@ -56,18 +55,6 @@ interface UsersTable {
   expires_at_ms: Generated<number | null>; // cannot sign in from then on; null = never
   last_sign_in_at_ms: Generated<number | null>;
   mfa_at_ms: Generated<number | null>; // last sign-in with a second factor, ours or a provider's; null = never, or it was reset
-}
-
-/** Personal access tokens. The secret has 256 random bits, so a plain SHA-256 is a fit hash. */
-interface AccessTokensTable {
-  id: Id;
-  user_id: number; // → users, cascade
-  name: string; // unique per user
-  secret_hash: string; // unique; hex SHA-256
-  scopes: string | null; // JSON of CredentialScope[]; null = all that its user may
-  created_at_ms: number;
-  expires_at_ms: number | null;
-  last_used_at_ms: number | null;
 }
 
 /** Refresh tokens of the token service: opaque, one subject and one service, revocable. */
