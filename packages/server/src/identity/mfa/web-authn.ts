@@ -9,6 +9,9 @@ import type { SecurityKey } from "./factor-store.ts";
 /** Half a second of loading that most processes never need. */
 const library = () => import("@simplewebauthn/server");
 
+/** EdDSA, ES256, RS256 (COSE): what keys of today have. The library's own choice begins with one that Node calls experimental. */
+const algorithms = [-8, -7, -257];
+
 /** Where the browser is, as it will sign it. */
 export interface RelyingParty {
   /** scheme://host[:port] of the registry's page. */
@@ -39,6 +42,7 @@ export async function registrationOptions(
     userName: user.username,
     userID: new TextEncoder().encode(`user ${user.id}`),
     attestationType: "none",
+    supportedAlgorithmIDs: algorithms,
     excludeCredentials: known.map(({ credentialId: id, transports }) => ({
       id,
       transports: [...transports],
@@ -61,6 +65,7 @@ export async function verifyRegistration(
       expectedOrigin: party.origin,
       expectedRPID: rpIdOf(party),
       requireUserVerification: false,
+      supportedAlgorithmIDs: algorithms,
     });
     if (registrationInfo === undefined) return undefined;
     const { id, publicKey, counter, transports = [] } = registrationInfo.credential;
