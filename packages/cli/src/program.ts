@@ -5,13 +5,16 @@ import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
 import { doctorCommand } from "./commands/doctor-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
+import { grantCommand } from "./commands/grant-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
+import { orgCommand } from "./commands/org-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
+import { teamCommand } from "./commands/team-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
 /** Every command. Parsing throws a `CommanderError` instead of ending the process. */
@@ -39,6 +42,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     copyCommand(contextOf),
     rmCommand(contextOf),
     gcCommand(contextOf),
+    orgCommand(contextOf),
+    teamCommand(contextOf),
+    grantCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

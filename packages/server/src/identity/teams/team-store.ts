@@ -179,35 +179,10 @@ export async function deleteMember(tx: Tx, teamId: number, userId: number): Prom
   return result.numDeletedRows > 0n;
 }
 
-/** The people of a team, with who looks after each membership. Robots are not people. */
-export async function listPeopleOf(
-  db: Queryable,
-  teamId: number,
-): Promise<readonly { readonly userId: number; readonly username: string; readonly origin: MemberOrigin }[]> {
-  const rows = await db
-    .selectFrom("team_members as m")
-    .innerJoin("users as u", "u.id", "m.user_id")
-    .select(["u.id", "u.username", "m.origin"])
-    .where("m.team_id", "=", teamId)
-    .where("u.kind", "=", "person")
-    .execute();
-  return rows.map((row) => ({
-    userId: row.id,
-    username: row.username,
-    origin: row.origin === "sync" ? "sync" : "manual",
-  }));
-}
-
-/** Whether a directory looks after who is in the team. */
+/** Whether groups of a directory fill the team. */
 export async function isSynced(db: Queryable, teamId: number): Promise<boolean> {
-  const row = await db
-    .selectFrom("team_members")
-    .select("user_id")
-    .where("team_id", "=", teamId)
-    .where("origin", "=", "sync")
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  const query = db.selectFrom("team_bindings").select("team_id").where("team_id", "=", teamId).limit(1);
+  return (await query.executeTakeFirst()) !== undefined;
 }
 
 /** Whether the user is in any team of the namespace. */

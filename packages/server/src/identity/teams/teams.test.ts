@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { type House, houseOf, startHouse } from "../testing/start-house.ts";
 import { administrator, field, insertRepository, startIdentity } from "../testing/start-identity.ts";
-import { syncTeamMembers } from "./sync-team-members.ts";
 
 const acme = "/api/v1/organizations/acme";
 
@@ -168,43 +167,54 @@ eachDatabase((open) => {
     assert.ok(Array.isArray(members) && members.length >= 1);
   });
 
-  test("a directory has the last word about people, and none about robots", async (t) => {
+  test("where groups of a directory fill a team, nobody puts people in by hand, and nobody takes out theirs", async (t) => {
     const house = await start(t, await open(t), "carol", "dave");
     const { database, access, clock } = house.instance;
     await makeTeam(house, "staff", "member", "carol");
-    const ids = await database.read.selectFrom("users").select(["id", "username"]).execute();
-    const idOf = (name: string) => ids.find((row) => row.username === name)?.id ?? 0;
-    const team = await database.read
-      .selectFrom("teams")
-      .select("id")
-      .where("name", "=", "staff")
-      .executeTakeFirstOrThrow();
-    const source = {
-      actor: { kind: "anonymous", limits: undefined, credentialScopes: undefined },
-      client: undefined,
-      requestId: undefined,
-    } as const;
-    const sync = async (...people: readonly string[]) => {
-      const named = { id: team.id, namespace: "acme", name: "staff" };
-      const result = await database.transaction((tx) =>
-        syncTeamMembers(tx, source, named, people.map(idOf), clock.nowMs()),
-      );
-      access.changed();
-      return result;
-    };
-    assert.deepEqual(await sync("dave"), { added: 1, removed: 1 });
-    const before = (await house.audited()).length;
-    assert.deepEqual(await sync("dave"), { added: 0, removed: 0 });
-    assert.equal((await house.audited()).length, before, "nothing happened, and nothing says so");
+    await database.transaction(async (tx) => {
+      const { id: providerId } = await tx
+        .insertInto("sign_in_providers")
+        .values({
+          name: "directory",
+          kind: "ldap",
+          display_name: "Directory",
+          position: 1,
+          is_enabled: 1,
+          policy: "{}",
+          settings: "{}",
+          secrets: null,
+          created_at_ms: 0,
+          updated_at_ms: 0,
+        })
+        .returning("id")
+        .executeTakeFirstOrThrow();
+      const team = tx.selectFrom("teams").select("id").where("name", "=", "staff");
+      const dave = tx.selectFrom("users").select("id").where("username", "=", "dave");
+      const { id: teamId } = await team.executeTakeFirstOrThrow();
+      const { id: userId } = await dave.executeTakeFirstOrThrow();
+      const binding = { team_id: teamId, provider_id: providerId, group_name: "staff", created_at_ms: 0 };
+      await tx.insertInto("team_bindings").values(binding).execute();
+      const member = { team_id: teamId, user_id: userId, origin: "sync", added_at_ms: 0 };
+      await tx.insertInto("team_members").values(member).execute();
+    });
+    access.changed();
     const members = `${acme}/teams/staff/members`;
     const shown = await house.as("bob", "GET", members);
     assert.deepEqual(field(shown.body, "members"), [
-      { username: "dave", kind: "person", origin: "sync", addedAtMs: clock.nowMs() },
+      { username: "carol", kind: "person", origin: "manual", addedAtMs: clock.nowMs() },
+      { username: "dave", kind: "person", origin: "sync", addedAtMs: 0 },
     ]);
-    assert.equal((await house.as("bob", "PUT", `${members}/carol`)).status, 409);
+    assert.equal((await house.as("bob", "PUT", `${members}/bob`)).status, 409);
+    assert.equal(
+      (await house.as("bob", "POST", `${acme}/teams/staff/invitations`, { username: "bob" })).status,
+      409,
+    );
     assert.equal((await house.as("bob", "DELETE", `${members}/dave`)).status, 409);
-    assert.deepEqual(await sync(), { added: 0, removed: 1 });
-    assert.equal((await house.as("dave", "GET", members)).status, 403);
+    assert.equal(
+      (await house.as("bob", "DELETE", `${members}/carol`)).status,
+      204,
+      "who was put in by hand before",
+    );
   });
 
   test("lists teams and members by pages", async (t) => {

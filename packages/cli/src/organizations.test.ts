@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { isObject } from "@entrepot/oci/json-object";
+import { type CliRun, runCli } from "./testing/run-cli.ts";
+import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+
+describe("entrepot org, team and grant", () => {
+  let registry: ServedRegistry;
+  let folder: string;
+  let environment: Readonly<Record<string, string>>;
+
+  before(async () => {
+    registry = await startServedRegistry();
+    folder = await mkdtemp(join(tmpdir(), "entrepot-organizations-"));
+    const auth = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
+    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
+    const made = await fetch(`${registry.origin}/api/v1/users`, {
+      method: "POST",
+      headers: { authorization: `Basic ${auth}`, "content-type": "application/json" },
+      body: JSON.stringify({ username: "anna", password: "a good long one 7" }),
+    });
+    assert.equal(made.status, 201);
+  });
+  after(async () => {
+    await registry.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
+  const lines = async (...args: string[]): Promise<readonly string[]> => {
+    const done = await run(...args);
+    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
+    return done.stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.replace(/ +/g, " "));
+  };
+
+  it("makes an organization with teams and members, grants on paths, and takes it all back", async () => {
+    assert.deepEqual(await lines("org", "create", "acme", "--visibility", "internal"), ["acme is there now"]);
+    assert.deepEqual(await lines("team", "set", "acme/release", "--role", "creator"), [
+      "acme/release: creator",
+    ]);
+    assert.deepEqual(await lines("team", "set", "acme/release", "--role", "member"), [
+      "acme/release: member",
+    ]);
+    assert.deepEqual(await lines("team", "add", "acme/release", "anna"), ["anna added"]);
+    assert.deepEqual(await lines("team", "ls", "acme/release"), ["anna person manual"]);
+    assert.deepEqual(await lines("team", "ls", "acme"), ["owners admin", "release member"]);
+    await lines("grant", "set", "acme/app/**", "team:release", "write");
+    await lines("grant", "set", "acme/web/*", "anna", "read", "--days", "3");
+    const granted = await lines("grant", "ls", "acme");
+    assert.equal(granted[0], "acme/app/** team:release write");
+    assert.match(granted[1] ?? "", /^acme\/web\/\* anna read 20\d\d-/);
+    assert.deepEqual(await lines("org", "show", "acme"), [
+      "name acme",
+      "displayName",
+      "email",
+      "defaultVisibility internal",
+      "createOnPush true",
+      "team owners admin",
+      "team release member",
+    ]);
+    await lines("grant", "rm", "acme/app/**", "team:release");
+    assert.deepEqual(await lines("team", "remove", "acme/release", "anna"), ["anna removed"]);
+    assert.deepEqual(await lines("team", "rm", "acme/release"), ["acme/release deleted"]);
+    assert.deepEqual(await lines("org", "ls"), ["acme"]);
+    assert.deepEqual(await lines("org", "rm", "acme", "--yes"), ["acme deleted"]);
+  });
+
+  it("says what the server says when it refuses, and 2 for what is wrong on the line", async () => {
+    await lines("org", "create", "beta");
+    const refused = await run("team", "remove", "beta/owners", administrator.username);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /nobody would be left who can sign in and administer/);
+    for (const args of [
+      ["team", "set", "beta"],
+      ["grant", "set", "**", "anna", "read"],
+      ["grant", "set", "beta/x", "anna", "owner"],
+      ["grant", "set", "beta/*", "anna", "read", "--days", "x"],
+      ["org", "rm", "beta"],
+    ]) {
+      assert.equal((await run(...args)).code, 2, args.join(" "));
+    }
+    const shown: unknown = JSON.parse((await run("--json", "org", "show", "beta")).stdout);
+    assert.ok(isObject(shown));
+    assert.equal(shown["name"], "beta");
+  });
+});
