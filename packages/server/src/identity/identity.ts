@@ -15,6 +15,8 @@ import type { Database } from "../storage/database/database.ts";
 import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { createAccounts } from "./accounts/accounts.ts";
+import { elevateActor } from "./elevations/elevate-actor.ts";
+import { createElevations } from "./elevations/elevations.ts";
 import { createFederation } from "./federation/federation.ts";
 import type {
   AccountSettings,
@@ -79,9 +81,11 @@ export interface Identity {
   }): Promise<User>;
   /** Sets a password, takes second factors away, makes the user an administrator and enables them: the way back in for an operator. */
   resetAdministrator(username: string, password: string): Promise<User>;
+  /** One round of the work on elevations now: those that are over are closed, and alerts of what was done under them sent. */
+  work(): Promise<void>;
   /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
-  /** Begins what the area does by itself: following the directories that people sign in with. */
+  /** Begins what the area does by itself: following the directories that people sign in with, closing elevations. */
   start(): void;
   stop(): Promise<void>;
 }
@@ -100,6 +104,12 @@ export function createIdentity(options: IdentityOptions): Identity {
   const mfa = createMfa(deps);
   const sessions = createSessions(deps, secrets, mfa.factors);
   const federation = createFederation(deps);
+  const elevations = createElevations(deps);
+  const authenticate = createAuthenticator(
+    secrets,
+    createTokenVerifier(deps, keys, secrets),
+    (headers, site) => sessions.find(headers, site),
+  );
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -113,10 +123,11 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...mfa.endpoints,
       ...providers.endpoints,
       ...federation.endpoints,
+      ...elevations.endpoints,
     ],
-    authenticate: createAuthenticator(secrets, createTokenVerifier(deps, keys, secrets), (headers, site) =>
-      sessions.find(headers, site),
-    ),
+    authenticate: async (headers, address, site) =>
+      elevateActor(deps, await authenticate(headers, address, site)),
+    work: () => elevations.work(),
     signInRules: {
       recentMs: deps.sessions.recentMs,
       checkMfa: (actor, place) => mfa.check(actor, place),
@@ -143,7 +154,13 @@ export function createIdentity(options: IdentityOptions): Identity {
       await mfa.prune();
       await federation.prune();
     },
-    start: () => providers.start(),
-    stop: () => providers.stop(),
+    start() {
+      providers.start();
+      elevations.start();
+    },
+    async stop() {
+      await elevations.stop();
+      await providers.stop();
+    },
   };
 }

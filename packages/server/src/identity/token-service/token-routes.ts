@@ -2,6 +2,7 @@ import { formatScopes, parseScopes } from "@entrepot/oci/scope";
 import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { elevateActor } from "../elevations/elevate-actor.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { parseBasic } from "../sign-in/authenticate.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
@@ -43,10 +44,11 @@ export function tokenEndpoints(
   async function byPost(call: Call, request: Request): Promise<Reply> {
     const form = request.body as TokenForm; // as: checked against `body` before
     checkService(deps, form.service);
-    const actor = await identify(form, request.remoteAddress).catch((error: unknown) => {
+    const signedIn = await identify(form, request.remoteAddress).catch((error: unknown) => {
       noteRefusal(deps, call, form, error);
       throw error;
     });
+    const actor = await elevateActor(deps, signedIn);
     const requested = parseScopes(form.scope ?? "");
     const issued = await issueToken(deps, keys, actor, requested);
     const how = form.grant_type === "refresh_token" ? "token.refresh" : "token.issue";
