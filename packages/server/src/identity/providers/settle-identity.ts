@@ -106,6 +106,13 @@ async function settle(tx: Tx, work: Work): Promise<{ settled: Settled; hasChange
   const groups = await keepGroups(tx, provider, found, person);
   const isGranted = await applyStanding(tx, provider, { identity: found, user, groups }, work.source, nowMs);
   const { added, removed } = await settleMemberships(tx, { userId: user.id }, nowMs);
+  if (added + removed > 0) {
+    await recordAudit(tx, work.source, nowMs, {
+      action: "team.sync",
+      target: `user ${user.username}`,
+      detail: { provider: provider.name, added, removed },
+    });
+  }
   const hasChanged = known === undefined || isBack || isGranted || added + removed > 0;
   if (hasChanged) await bumpAccessVersion(tx);
   return {

@@ -17,6 +17,7 @@ import type { Providers } from "./open-providers.ts";
 import { type DirectoryAnswer, groupKey, type ProviderPerson, type ReadDirectory } from "./provider.ts";
 import type { ProviderDeps } from "./provider-deps.ts";
 import { recordSync, type SignInProvider } from "./provider-store.ts";
+import { settleBoundTeams } from "./settle-bound-teams.ts";
 import { admits, settleIdentity } from "./settle-identity.ts";
 import { disableOwnRobots, lockStanding } from "./standing-store.ts";
 import { listBindings, settleMemberships } from "./team-binding-store.ts";
@@ -31,6 +32,8 @@ export interface SyncReport {
   readonly created: number;
   readonly lost: number;
   readonly refused: number;
+  /** Whose members changed beyond that. */
+  readonly teams: number;
   readonly missingGroups: readonly string[];
 }
 
@@ -145,6 +148,8 @@ function createPass(deps: ProviderDeps, provider: SignInProvider) {
     }
     const found =
       answer === undefined ? { changed: 0, created: 0, refused: 0 } : await take(known, answer, signal);
+    const teams =
+      answer === undefined ? 0 : await settleBoundTeams(deps, provider, answer.missingGroups, system);
     return {
       atMs: nowMs,
       ok: true,
@@ -152,6 +157,7 @@ function createPass(deps: ProviderDeps, provider: SignInProvider) {
       known: known.length,
       lost: lost.length,
       ...found,
+      teams,
       missingGroups: answer?.missingGroups ?? [],
     };
   }
@@ -264,6 +270,7 @@ function nothing(atMs: number): SyncReport {
     created: 0,
     lost: 0,
     refused: 0,
+    teams: 0,
     missingGroups: [],
   };
 }

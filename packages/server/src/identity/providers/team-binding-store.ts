@@ -38,6 +38,37 @@ export async function listBoundTeams(db: Queryable, providerId: number): Promise
   return rows.map((row) => row.team_id);
 }
 
+/** Providers that fill the team. */
+export async function listBoundProviders(db: Queryable, teamId: number): Promise<readonly number[]> {
+  const rows = await db
+    .selectFrom("team_bindings")
+    .select("provider_id")
+    .where("team_id", "=", teamId)
+    .distinct()
+    .execute();
+  return rows.map((row) => row.provider_id);
+}
+
+/** Whom the groups that the team is bound to hold, as far as they are users here. */
+export async function listWantedMembers(db: Queryable, teamId: number): Promise<readonly number[]> {
+  const rows = await wantedMemberships(db)
+    .select("i.user_id")
+    .where("b.team_id", "=", teamId)
+    .distinct()
+    .execute();
+  return rows.map((row) => row.user_id);
+}
+
+function wantedMemberships(db: Queryable) {
+  return db
+    .selectFrom("team_bindings as b")
+    .innerJoin("identities as i", "i.provider_id", "b.provider_id")
+    .innerJoin("identity_groups as g", (join) =>
+      join.onRef("g.identity_id", "=", "i.id").onRef("g.name", "=", "b.group_name"),
+    )
+    .where("i.lost_at_ms", "is", null);
+}
+
 export async function findTeamId(
   db: Queryable,
   team: { readonly namespace: string; readonly team: string },
@@ -94,13 +125,7 @@ export async function settleMemberships(
   of: { readonly userId: number } | { readonly teamId: number },
   nowMs: number,
 ): Promise<{ readonly added: number; readonly removed: number }> {
-  const wanted = tx
-    .selectFrom("team_bindings as b")
-    .innerJoin("identities as i", "i.provider_id", "b.provider_id")
-    .innerJoin("identity_groups as g", (join) =>
-      join.onRef("g.identity_id", "=", "i.id").onRef("g.name", "=", "b.group_name"),
-    )
-    .where("i.lost_at_ms", "is", null);
+  const wanted = wantedMemberships(tx);
   const ofWhom =
     "userId" in of ? wanted.where("i.user_id", "=", of.userId) : wanted.where("b.team_id", "=", of.teamId);
   const held = tx.deleteFrom("team_members").where("origin", "=", "sync");

@@ -12,6 +12,8 @@ import {
   startIdentity,
   type TestIdentity,
 } from "../../testing/start-identity.ts";
+import { statusOf } from "../../testing/test-browser.ts";
+import { type DirectoryOptions, corp as path, putDirectory } from "../testing/put-directory.ts";
 import {
   group,
   groups,
@@ -20,17 +22,9 @@ import {
   personPassword,
   searcher,
   startSlapd,
-  type TestDirectory,
 } from "../testing/start-slapd.ts";
 
 const ada = basic(administrator, password);
-const path = "/api/v1/sign-in-providers/corp";
-
-export interface ProviderOptions {
-  readonly settings?: Readonly<Record<string, unknown>>;
-  readonly policy?: Readonly<Record<string, unknown>>;
-  readonly isEnabled?: boolean;
-}
 
 let isThere = false;
 before(async () => {
@@ -38,43 +32,13 @@ before(async () => {
   if (!isThere) console.log("SKIP: /usr/sbin/slapd is not installed (apt-get install slapd)");
 });
 
-async function putDirectory(
-  instance: TestIdentity,
-  directory: TestDirectory,
-  options: ProviderOptions = {},
-): Promise<Response> {
-  return sendJson(instance, "PUT", path, ada, {
-    kind: "ldap",
-    isEnabled: options.isEnabled ?? true,
-    settings: {
-      url: directory.url,
-      startTls: true,
-      caCertificate: directory.caCertificate,
-      bindDn: searcher.bindDn,
-      userBases: [people],
-      userFilter: "(objectClass=inetOrgPerson)",
-      groups: { from: "group-entries", bases: [groups] },
-      timeoutSeconds: 3,
-      ...options.settings,
-    },
-    policy: options.policy ?? {},
-    secrets: { bindPassword: searcher.bindPassword },
-  });
-}
-
-async function statusOf(reply: Promise<Response>): Promise<number> {
-  const settled = await reply;
-  await settled.body?.cancel();
-  return settled.status;
-}
-
 const meAs = (instance: TestIdentity, username: string, secret: string) =>
   statusOf(instance.fetch("/api/v1/me", { authorization: basic(username, secret) }));
 
 eachDatabase((open) => {
   async function setUp(
     t: TestContext,
-    options: ProviderOptions & { readonly ldif?: string; readonly more?: number } = {},
+    options: DirectoryOptions & { readonly ldif?: string; readonly more?: number } = {},
   ) {
     const directory = await startSlapd(t, options);
     const instance = await startIdentity(t, await open(t), { trustProxy: true });
