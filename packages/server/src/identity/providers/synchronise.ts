@@ -17,7 +17,6 @@ import type { Providers } from "./open-providers.ts";
 import { type DirectoryAnswer, groupKey, type ProviderPerson, type ReadDirectory } from "./provider.ts";
 import type { ProviderDeps } from "./provider-deps.ts";
 import { recordSync, type SignInProvider } from "./provider-store.ts";
-import { settleBoundTeams } from "./settle-bound-teams.ts";
 import { admits, settleIdentity } from "./settle-identity.ts";
 import { disableOwnRobots, lockStanding } from "./standing-store.ts";
 import { listBindings, settleMemberships } from "./team-binding-store.ts";
@@ -32,8 +31,6 @@ export interface SyncReport {
   readonly created: number;
   readonly lost: number;
   readonly refused: number;
-  /** Whose members changed beyond that. */
-  readonly teams: number;
   readonly missingGroups: readonly string[];
 }
 
@@ -148,8 +145,6 @@ function createPass(deps: ProviderDeps, provider: SignInProvider) {
     }
     const found =
       answer === undefined ? { changed: 0, created: 0, refused: 0 } : await take(known, answer, signal);
-    const teams =
-      answer === undefined ? 0 : await settleBoundTeams(deps, provider, answer.missingGroups, system);
     return {
       atMs: nowMs,
       ok: true,
@@ -157,7 +152,6 @@ function createPass(deps: ProviderDeps, provider: SignInProvider) {
       known: known.length,
       lost: lost.length,
       ...found,
-      teams,
       missingGroups: answer?.missingGroups ?? [],
     };
   }
@@ -270,7 +264,6 @@ function nothing(atMs: number): SyncReport {
     created: 0,
     lost: 0,
     refused: 0,
-    teams: 0,
     missingGroups: [],
   };
 }

@@ -38,27 +38,6 @@ export async function listBoundTeams(db: Queryable, providerId: number): Promise
   return rows.map((row) => row.team_id);
 }
 
-/** Providers that fill the team. */
-export async function listBoundProviders(db: Queryable, teamId: number): Promise<readonly number[]> {
-  const rows = await db
-    .selectFrom("team_bindings")
-    .select("provider_id")
-    .where("team_id", "=", teamId)
-    .distinct()
-    .execute();
-  return rows.map((row) => row.provider_id);
-}
-
-/** Whom the groups that the team is bound to hold, as far as they are users here. */
-export async function listWantedMembers(db: Queryable, teamId: number): Promise<readonly number[]> {
-  const rows = await wantedMemberships(db)
-    .select("i.user_id")
-    .where("b.team_id", "=", teamId)
-    .distinct()
-    .execute();
-  return rows.map((row) => row.user_id);
-}
-
 function wantedMemberships(db: Queryable) {
   return db
     .selectFrom("team_bindings as b")
