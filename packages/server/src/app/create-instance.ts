@@ -70,6 +70,11 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
       idleTimeoutMs: config.idleTimeoutSeconds * 1_000,
     },
+    rateLimits: {
+      perAddress: config.requestsPerMinutePerAddress,
+      perAccount: config.requestsPerMinutePerAccount,
+      perCredential: config.requestsPerMinutePerCredential,
+    },
     tls,
     sendfile: config.sendfile,
     log,

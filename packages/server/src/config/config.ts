@@ -3,6 +3,7 @@ import { auditSettings } from "./audit-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
+import { rateSettings } from "./rate-settings.ts";
 import { sessionSettings } from "./session-settings.ts";
 import {
   booleanSetting,
@@ -158,6 +159,7 @@ export const settings = {
       "After so many days a new key signs tokens; tokens of the old one stay good until they expire.",
   }),
   ...sessionSettings,
+  ...rateSettings,
   gcGraceSeconds: numberSetting({
     key: "gc.graceSeconds",
     variable: "ENTREPOT_GC_GRACE_SECONDS",

@@ -12,6 +12,7 @@ import { type Connections, trackConnections } from "./connections.ts";
 import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import type { HttpDeps, TlsFiles } from "./http-deps.ts";
 import { declareHttpMetrics } from "./http-metrics.ts";
+import { createRateLimiter } from "./limit-rate.ts";
 import { createMatcher } from "./match-path.ts";
 import { createPooledBlobSender } from "./pooled-blob-sender.ts";
 import { createSendfileBlobSender, loadSendfile } from "./sendfile-blob-sender.ts";
@@ -113,6 +114,7 @@ async function createHandlerDeps(deps: HttpDeps, connections: Connections): Prom
   return {
     ...deps,
     match: createMatcher(deps.endpoints),
+    rateLimiter: deps.rateLimits === undefined ? undefined : createRateLimiter(deps.rateLimits, deps.clock),
     bodyChecks,
     sender: sendfile === undefined ? pooled : createSendfileBlobSender(sendfile, pooled),
     httpMetrics: declareHttpMetrics(deps.metrics, () => connections.count()),

@@ -12,11 +12,13 @@ import { toPublicError } from "./error-table.ts";
 import { finishRequest } from "./finish-request.ts";
 import type { HttpDeps } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
+import { nearestLimit, type RateLimiter, type RateState, rateHeaders, rateRefusal } from "./limit-rate.ts";
 import type { Match } from "./match-path.ts";
 import { beginProgress, type Progress } from "./progress.ts";
 import { checkQuery } from "./query-parameter.ts";
 import { readBody } from "./read-body.ts";
 import { requestOrigin } from "./request-origin.ts";
+import { securityHeaders } from "./security-headers.ts";
 import { type Exchange, sendReply } from "./send-reply.ts";
 
 /** JSON and form bodies; blobs and manifests have their own limits. */
@@ -28,6 +30,7 @@ export interface HandlerDeps extends HttpDeps {
   readonly bodyChecks: ReadonlyMap<Endpoint, BodyCheck>;
   readonly sender: BlobSender;
   readonly httpMetrics: HttpMetrics;
+  readonly rateLimiter: RateLimiter | undefined;
 }
 
 export interface Incoming {
@@ -104,7 +107,9 @@ function fixedHeaders(progress: Progress): Record<string, string> {
   return {
     "x-request-id": progress.requestId,
     "x-content-type-options": "nosniff",
+    ...securityHeaders(progress.pathname),
     ...(isBelow(progress.pathname, "/v2") ? { "docker-distribution-api-version": "registry/2.0" } : {}),
+    ...(progress.rate === undefined ? {} : rateHeaders(progress.rate)),
     ...(progress.isTls ? { "strict-transport-security": "max-age=31536000" } : {}),
   };
 }
@@ -121,9 +126,11 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     const endpoint = find(deps, request.method ?? "GET", progress);
     const target = { params: progress.params, query: progress.query };
     let { params } = target;
+    limitRate(progress, deps.rateLimiter?.byAddress(progress.remoteAddress));
     if (endpoint.can.who !== "public") {
       checkName(endpoint, progress.params);
       progress.actor = await authenticate(deps, request, progress);
+      limitRate(progress, deps.rateLimiter?.byActor(progress.actor));
       params = await authorize(deps.access, progress.actor, endpoint, target);
       const { signInRules, clock } = deps;
       if (signInRules !== undefined && isBelow(progress.pathname, "/api/v1")) {
@@ -150,6 +157,15 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     if (incoming.signal.aborted) throw new ClientGone(error);
     return refuse(deps, incoming, progress, error);
   }
+}
+
+function limitRate(progress: Progress, states: readonly RateState[] | undefined): void {
+  // Those who watch the server must be answered when it is busiest.
+  if (states === undefined || progress.pathname.startsWith("/health/") || progress.pathname === "/metrics")
+    return;
+  progress.rate = nearestLimit(states, progress.rate);
+  const refusal = rateRefusal(progress.rate);
+  if (refusal !== undefined) throw refusal;
 }
 
 /** Most requests log nothing but their line at the end: a log of their own is made when it is asked for. */

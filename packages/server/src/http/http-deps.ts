@@ -7,6 +7,7 @@ import type { Log } from "../lib/log.ts";
 import type { Answered } from "./answered.ts";
 import type { SignInRules } from "./check-sign-in.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { RateLimits } from "./limit-rate.ts";
 
 export interface HttpDeps {
   readonly endpoints: readonly Endpoint[];
@@ -23,6 +24,8 @@ export interface HttpDeps {
   readonly publicUrl: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: HttpLimits;
+  /** Undefined = nothing is limited. */
+  readonly rateLimits?: RateLimits | undefined;
   /** PEM; undefined = plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly sendfile: "auto" | "off";

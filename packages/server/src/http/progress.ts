@@ -3,6 +3,7 @@ import { TLSSocket } from "node:tls";
 import { type Actor, anonymous } from "../access/actor.ts";
 import type { Endpoint, HttpMethod } from "./endpoint.ts";
 import type { HttpDeps } from "./http-deps.ts";
+import type { RateState } from "./limit-rate.ts";
 import { clientAddress } from "./request-origin.ts";
 import { splitTarget } from "./split-target.ts";
 
@@ -26,6 +27,8 @@ export interface Progress {
   actor: Actor;
   presented: "nothing" | "password" | "bad-token" | "narrow-token";
   hasBegunBody: boolean;
+  /** Of the limits on requests the one that is nearest; undefined = none. */
+  rate: RateState | undefined;
   status: number;
   code: string | undefined;
   /** Of the manifest or blob that is sent. */
@@ -58,6 +61,7 @@ export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progres
     actor: anonymous,
     presented: "nothing",
     hasBegunBody: false,
+    rate: undefined,
     status: 0,
     code: undefined,
     digest: undefined,

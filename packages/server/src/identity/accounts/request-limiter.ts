@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { networkOf } from "../sign-in/sign-in-throttle.ts";
+import { networkOf } from "../../lib/network-of.ts";
 
 /** Counts what comes from one network. In this process only: N instances let N times as many through. */
 export interface RequestLimiter {

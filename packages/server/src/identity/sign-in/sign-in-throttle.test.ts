@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { networkOf } from "../../lib/network-of.ts";
 import { createMovableClock } from "../testing/movable-clock.ts";
-import { createSignInThrottle, networkOf } from "./sign-in-throttle.ts";
+import { createSignInThrottle } from "./sign-in-throttle.ts";
 
 const refusal = { name: "AppError", code: "TOOMANYREQUESTS" };
 
