@@ -108,8 +108,8 @@ export interface DecisionDelegate {
   /** Every path whose content somebody outside decides about. */
   delegatedPatterns(): Promise<readonly RepositoryPattern[]>;
   /**
-   * The actions that the authority permits, of those asked for, in the order of `repositories`. Fails closed: nothing when it does not answer.
-   * `actor` is anonymous, or one of the authority's own.
+   * The actions that the authority permits, of those asked for, in the order of `repositories`. To the authority, whoever is not one of its own is
+   * nobody in particular. `UNAVAILABLE` when it does not answer: nothing is permitted then.
    */
   permitted(
     authority: string,
@@ -117,4 +117,6 @@ export interface DecisionDelegate {
     actions: readonly RepositoryAction[],
     repositories: readonly string[],
   ): Promise<readonly (readonly RepositoryAction[])[]>;
+  /** Whether the actor may create the repository, and its namespace where that is missing, by a push. `UNAVAILABLE` as above. */
+  mayCreate(authority: string, actor: Actor, repository: string): Promise<boolean>;
 }

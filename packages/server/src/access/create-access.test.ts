@@ -278,6 +278,7 @@ function openAccess(
       authorityOf: (name) => outside().authorityOf(name),
       delegatedPatterns: () => outside().delegatedPatterns(),
       permitted: (...asked) => outside().permitted(...asked),
+      mayCreate: (...asked) => outside().mayCreate(...asked),
     },
   });
 }

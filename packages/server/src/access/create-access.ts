@@ -13,7 +13,7 @@ import {
 } from "./actions.ts";
 import { type Actor, isLimited, type UserActor } from "./actor.ts";
 import { carries, namedRepositories } from "./credential-scope.ts";
-import { type Asker, hasEnded, isPossible, isSomebody, type Right, rightsFrom } from "./permit.ts";
+import { type Asker, atPlace, hasEnded, isPossible, isSomebody, type Right, rightsFrom } from "./permit.ts";
 import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
 import type { VersionedCache } from "./versioned-cache.ts";
 
@@ -51,8 +51,11 @@ export function createAccess(deps: AccessDeps): Access {
   ): Promise<readonly RepositoryAction[]> {
     const authority = await authorityOver(actor, repository);
     if (delegate !== undefined && authority !== undefined) {
-      const [outside = []] = await delegate.permitted(authority, actor, repositoryActions, [repository]);
+      const outside = await outsideRights(delegate, { authority, actor, repository, facts });
       return outside.filter((action) => isPossible(facts.state, action));
+    }
+    if (isVouchedFor(actor)) {
+      return atPlace(facts, repositoryActions).filter((action) => isPossible(facts.state, action));
     }
     const sources = rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs: clock.nowMs() });
     return union(sources).filter((action) => isPossible(facts.state, action));
@@ -104,15 +107,57 @@ export function createAccess(deps: AccessDeps): Access {
       return { decision: "allowed", name };
     }
     if (actor.kind === "anonymous") return { decision: "unauthenticated", name };
-    return { decision: mayDo ? "insufficient-scope" : "denied", name };
+    // What a token of somebody else's service does not carry, another of their tokens may.
+    return { decision: mayDo || isVouchedFor(actor) ? "insufficient-scope" : "denied", name };
   }
 
-  async function isReadable(actor: Actor, row: ListedRepository, own: Listable): Promise<boolean> {
-    if (!carries(actor.credentialScopes, "pull", row.name)) return false;
-    if ((await authorityOver(actor, row.name)) !== undefined) {
-      return (await rights(actor, row.name, await factsOf(actor, row.name))).includes("pull");
+  /** Rows that hidden repositories are not among. What an authority is asked is asked once for all of its rows. */
+  async function admits(
+    actor: Actor,
+    rows: readonly ListedRepository[],
+    own: Listable,
+  ): Promise<readonly boolean[]> {
+    const names = rows
+      .map(({ name }) => name)
+      .filter((name) => carries(actor.credentialScopes, "pull", name));
+    const outside = await readableOutside(actor, names);
+    return rows.map((row) => {
+      if (!carries(actor.credentialScopes, "pull", row.name)) return false;
+      return outside.get(row.name) ?? isReadable(actor, row, own);
+    });
+  }
+
+  /** Of the names that somebody outside decides about, whether they permit a pull. Where they do not answer, nothing of theirs is listed. */
+  async function readableOutside(
+    actor: Actor,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, boolean>> {
+    const decided = new Map<string, boolean>();
+    const byAuthority = new Map<string, string[]>();
+    for (const name of names) {
+      const authority = await authorityOver(actor, name);
+      if (authority !== undefined) byAuthority.set(authority, [...(byAuthority.get(authority) ?? []), name]);
     }
+    for (const [authority, own] of byAuthority) {
+      const answers = await permittedOrNone(authority, actor, own);
+      for (const [index, name] of own.entries()) decided.set(name, answers[index]?.includes("pull") === true);
+    }
+    return decided;
+  }
+
+  async function permittedOrNone(authority: string, actor: Actor, names: readonly string[]) {
+    try {
+      return (await delegate?.permitted(authority, actor, ["pull"], names)) ?? [];
+    } catch (error) {
+      if (error instanceof AppError && (error.code === "UNAVAILABLE" || error.code === "OVERLOADED"))
+        return [];
+      throw error;
+    }
+  }
+
+  function isReadable(actor: Actor, row: ListedRepository, own: Listable): boolean {
     return (
+      isVouchedFor(actor) ||
       isRegistryAdmin(actor) ||
       anonymousAccess === "full" ||
       own.visibilities.includes(row.visibility) ||
@@ -168,7 +213,7 @@ export function createAccess(deps: AccessDeps): Access {
               // A credential with scopes lists what they name, as far as it is readable.
               paths: [...named.names, ...named.patterns.map(literalPrefixOf)],
             },
-      admits: (rows) => Promise.all(rows.map((row) => isReadable(actor, row, own))),
+      admits: (rows) => admits(actor, rows, own),
     };
   }
 
@@ -224,6 +269,29 @@ export function createAccess(deps: AccessDeps): Access {
     isAuditor: (actor) => (isRegistryAdmin(actor) || isRegistryAuditor(actor)) && !isLimited(actor),
     changed: () => cache.changed(),
   };
+}
+
+/** What somebody outside permits. A repository that is not there is theirs to have created. */
+async function outsideRights(
+  delegate: DecisionDelegate,
+  asked: {
+    readonly authority: string;
+    readonly actor: Actor;
+    readonly repository: string;
+    readonly facts: RightsFacts;
+  },
+): Promise<readonly RepositoryAction[]> {
+  const { authority, actor, repository, facts } = asked;
+  const exists = facts.repositoryId !== undefined;
+  // Clients look what is there already before they push: whoever may create may pull what is not there.
+  if (!exists && (await delegate.mayCreate(authority, actor, repository))) return ["pull", "push"];
+  const [permitted = []] = await delegate.permitted(authority, actor, repositoryActions, [repository]);
+  return exists ? permitted : permitted.filter((action) => action !== "push");
+}
+
+/** Whether an authority outside has said what they may, in the token itself: then its scopes are their rights. */
+function isVouchedFor(actor: Actor): boolean {
+  return actor.kind === "external" && actor.credentialScopes !== undefined;
 }
 
 interface Listable {

@@ -78,7 +78,10 @@ export function isPossible(state: RepositoryState, action: RepositoryAction): bo
 }
 
 /** A repository that is not there is created by a push, where its namespace has it so. */
-function atPlace(facts: RightsFacts, actions: readonly RepositoryAction[]): readonly RepositoryAction[] {
+export function atPlace(
+  facts: RightsFacts,
+  actions: readonly RepositoryAction[],
+): readonly RepositoryAction[] {
   if (facts.repositoryId !== undefined || facts.createOnPush) return actions;
   return actions.filter((action) => action !== "push");
 }

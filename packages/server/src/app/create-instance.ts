@@ -83,6 +83,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     newRequestId: newUuid,
     onAnswered: stores.audit.onAnswered,
   });
+  stores.decisions.measure(metrics);
   const firstAdministrator = await stores.ensureFirstAdministrator();
   // With one process on SQLite nobody else can hold an upload: what the process before held is free.
   if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
@@ -122,6 +123,10 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     ...areas.stores.identity.endpoints,
     ...areas.email.endpoints,
     ...areas.stores.audit.endpoints,
+    ...areas.stores.decisions.endpoints({
+      access: areas.stores.access,
+      setRepositoryState: areas.registry.setRepositoryState,
+    }),
     ...garbageCollectionEndpoints(areas.collector),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),

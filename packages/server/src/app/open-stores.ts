@@ -5,6 +5,7 @@ import { createVersionedCache } from "../access/versioned-cache.ts";
 import { type Audit, type AuditOptions, createAudit } from "../activity/audit/audit.ts";
 import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
+import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -27,6 +28,7 @@ export interface Stores {
   readonly access: Access;
   readonly audit: Audit;
   readonly identity: Identity;
+  readonly decisions: DecisionPoints;
   readonly secretBox: SecretBox;
   ensureFirstAdministrator(): Promise<FirstAdministrator | undefined>;
   close(): Promise<void>;
@@ -67,11 +69,14 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
   const { database, blobs, clock, secretBox } = ground;
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
-  const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace });
-  const audit = openAudit(config, { database, clock, log, secretBox });
   const outgoing = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
+  const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
+  const { delegate } = decisions;
+  const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace, delegate });
+  const audit = openAudit(config, { database, clock, log, secretBox });
   const identity = createIdentity({
     database,
+    outside: decisions,
     access,
     cache,
     clock,
@@ -105,6 +110,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     clock,
     access,
     audit,
+    decisions,
     identity,
     secretBox,
     ensureFirstAdministrator: () =>

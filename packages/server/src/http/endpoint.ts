@@ -101,6 +101,8 @@ export interface Request {
   readonly headers: IncomingMessage["headers"];
   /** The parsed and checked body where the endpoint has a `body` schema; undefined otherwise. */
   readonly body: unknown;
+  /** That body as it came, for what is signed; empty where there is none. */
+  readonly bodyBytes: Uint8Array;
   /** The request itself, for handlers that stream its body. */
   readonly raw: IncomingMessage;
   /** scheme://host[:port] that the client used (or the configured public address), without a slash at the end. */

@@ -6,7 +6,7 @@ import { authorize, challengeFor } from "./authorize.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
 import { checkSignIn } from "./check-sign-in.ts";
-import type { Call, Endpoint, Reply } from "./endpoint.ts";
+import type { Call, Endpoint, Reply, Request } from "./endpoint.ts";
 import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
 import { toPublicError } from "./error-table.ts";
 import { finishRequest } from "./finish-request.ts";
@@ -140,7 +140,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     if (incoming.expectsContinue) incoming.response.writeContinue();
     progress.hasBegunBody = true;
     if (endpoint.query !== undefined) checkQuery(endpoint.query, target.query);
-    const body = await checkedBody(deps, incoming, endpoint);
+    const { body, bodyBytes } = await checkedBody(deps, incoming, endpoint);
     const { headers } = request;
     const { origin, remoteAddress } = progress;
     return await endpoint.handle(callOf(deps, progress, incoming), {
@@ -149,6 +149,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
       query: target.query,
       headers,
       body,
+      bodyBytes,
       raw: request,
       origin,
       remoteAddress,
@@ -211,14 +212,18 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   const { method = "GET", headers } = request;
   // The protocols of OCI know no cookies: there, one could only be somebody else's page at work.
   const site = isBelow(progress.pathname, "/api/v1") ? { method, origin: progress.origin } : undefined;
-  const actor = await deps.authenticate(headers, progress.remoteAddress, site);
+  const actor = await deps.authenticate(headers, progress.remoteAddress, site, progress);
   if (isToken) progress.presented = "narrow-token";
   return actor;
 }
 
-async function checkedBody(deps: HandlerDeps, incoming: Incoming, endpoint: Endpoint): Promise<unknown> {
+async function checkedBody(
+  deps: HandlerDeps,
+  incoming: Incoming,
+  endpoint: Endpoint,
+): Promise<Pick<Request, "body" | "bodyBytes">> {
   const check = deps.bodyChecks.get(endpoint);
-  if (check === undefined) return undefined;
+  if (check === undefined) return noBody;
   const { request, signal } = incoming;
   const late = new AbortController();
   const { requestTimeoutMs } = deps.limits;
@@ -227,11 +232,13 @@ async function checkedBody(deps: HandlerDeps, incoming: Incoming, endpoint: Endp
   }, requestTimeoutMs);
   try {
     const bytes = await readBody(request, maxBodyBytes, AbortSignal.any([signal, late.signal]));
-    return await check(bytes, request.headers["content-type"]);
+    return { body: await check(bytes, request.headers["content-type"]), bodyBytes: bytes };
   } finally {
     clearTimeout(timer);
   }
 }
+
+const noBody: Pick<Request, "body" | "bodyBytes"> = { body: undefined, bodyBytes: new Uint8Array() };
 
 function refuse(deps: HandlerDeps, { request }: Incoming, progress: Progress, error: unknown): Reply {
   const shown = toPublicError(error);

@@ -16,6 +16,7 @@ export interface HttpDeps {
     headers: IncomingHttpHeaders,
     remoteAddress: string,
     site: CallSite | undefined,
+    target: RequestTarget,
   ) => Promise<Actor>;
   /** Undefined = nobody must prove more than who they are. */
   readonly signInRules?: SignInRules | undefined;
@@ -35,6 +36,12 @@ export interface HttpDeps {
   readonly newRequestId: () => string;
   /** Told of every request at its end; must not throw and is not waited for. */
   readonly onAnswered?: ((answered: Answered) => void) | undefined;
+}
+
+/** What a request is about. */
+export interface RequestTarget {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
 }
 
 /** What a cookie must be judged by; clients that know no cookies are never called at such an address. */

@@ -40,7 +40,6 @@ function problemOf(parameter: QueryParameter, values: readonly string[]): string
   if (values.length === 0) return parameter.isRequired === true ? "is missing" : undefined;
   if (values.length > 1 && parameter.isRepeatable !== true) return "is there more than once";
   for (const value of values) {
-    if (value.includes("\0")) return "has a character that no name has";
     if (parameter.form === "integer" && !/^[0-9]{1,15}$/.test(value))
       return "must be a whole number, 0 or more";
     if (parameter.form === "boolean" && value !== "true" && value !== "false") return "must be true or false";

@@ -7,6 +7,7 @@ import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
+import type { SignInOutside } from "./decision-points/sign-in-outside.ts";
 import type { OrganizationSettings } from "./organizations/organization-settings.ts";
 import type { PasswordHasher } from "./users/password-hash.ts";
 
@@ -27,6 +28,14 @@ export interface IdentityDeps {
   readonly organizations: OrganizationSettings;
   readonly accounts: AccountSettings;
   readonly mfa: MfaSettings;
+  /** Those outside who vouch for people and programs; undefined = nobody does. */
+  readonly outside?: OutsideSignIn | undefined;
+}
+
+export interface OutsideSignIn {
+  readonly signIn: SignInOutside;
+  /** Whether the authority that once vouched for somebody still may. */
+  knows(authority: string): Promise<boolean>;
 }
 
 export interface AccountSettings {

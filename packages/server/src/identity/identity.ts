@@ -1,12 +1,10 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Access } from "../access/access.ts";
-import { type Actor, anonymous } from "../access/actor.ts";
+import { anonymous } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { SignInRules } from "../http/check-sign-in.ts";
 import type { Endpoint } from "../http/endpoint.ts";
-import type { CallSite } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
@@ -22,6 +20,7 @@ import type {
   AccountSettings,
   IdentityDeps,
   MfaSettings,
+  OutsideSignIn,
   SessionSettings,
   TokenSettings,
 } from "./identity-deps.ts";
@@ -32,7 +31,7 @@ import type { OrganizationSettings } from "./organizations/organization-settings
 import { createSignInProviders } from "./providers/providers.ts";
 import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
 import { createSessions } from "./sessions/sessions.ts";
-import { createAuthenticator } from "./sign-in/authenticate.ts";
+import { type Authenticate, createAuthenticator } from "./sign-in/authenticate.ts";
 import { createSecretVerifier } from "./sign-in/verify-secret.ts";
 import { pruneRefreshTokens } from "./token-service/refresh-token-store.ts";
 import { createSigningKeys } from "./token-service/signing-keys.ts";
@@ -61,6 +60,7 @@ export interface IdentityOptions {
   readonly accounts: AccountSettings;
   readonly organizations: OrganizationSettings;
   readonly mfa: MfaSettings;
+  readonly outside?: OutsideSignIn;
 }
 
 /** The identity area as the composition root and the areas above see it. */
@@ -69,7 +69,7 @@ export interface Identity {
   /** How well those who come must have proved who they are. */
   readonly signInRules: SignInRules;
   /** A cookie counts only where there is a `site`. */
-  authenticate(headers: IncomingHttpHeaders, remoteAddress: string, site?: CallSite): Promise<Actor>;
+  readonly authenticate: Authenticate;
   ensureFirstAdministrator(first: {
     readonly username: string;
     readonly password: string | undefined;
@@ -109,6 +109,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     secrets,
     createTokenVerifier(deps, keys, secrets),
     (headers, site) => sessions.find(headers, site),
+    deps,
   );
   return {
     endpoints: [
@@ -125,8 +126,8 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...federation.endpoints,
       ...elevations.endpoints,
     ],
-    authenticate: async (headers, address, site) =>
-      elevateActor(deps, await authenticate(headers, address, site)),
+    authenticate: async (headers, address, site, target) =>
+      elevateActor(deps, await authenticate(headers, address, site, target)),
     work: () => elevations.work(),
     signInRules: {
       recentMs: deps.sessions.recentMs,

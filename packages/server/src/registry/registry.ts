@@ -1,6 +1,7 @@
+import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Access } from "../access/access.ts";
-import type { Visibility } from "../access/actions.ts";
-import type { Endpoint } from "../http/endpoint.ts";
+import type { RepositoryState, Visibility } from "../access/actions.ts";
+import type { Call, Endpoint } from "../http/endpoint.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
@@ -13,6 +14,7 @@ import { referrerEndpoints } from "./referrers/referrer-routes.ts";
 import type { RegistryDeps, SparsePolicy } from "./registry-deps.ts";
 import { renameEndpoints } from "./renames/rename-routes.ts";
 import { catalogEndpoints } from "./repositories/catalog-routes.ts";
+import { changeRepository } from "./repositories/change-repository.ts";
 import { repositoryEndpoints } from "./repositories/repository-routes.ts";
 import { tagEndpoints } from "./tags/tag-routes.ts";
 import { expireUploads } from "./uploads/cancel-upload.ts";
@@ -40,6 +42,12 @@ export interface RegistryOptions {
 /** The registry area as the composition root and the areas above see it. */
 export interface Registry {
   readonly endpoints: readonly Endpoint[];
+  /** Sets the state of a repository; `NAME_UNKNOWN` when there is none. The caller has decided that the actor may. */
+  readonly setRepositoryState: (
+    call: Call,
+    repository: RepositoryName,
+    state: RepositoryState,
+  ) => Promise<void>;
   /** Drops up to `limit` uploads that nobody has touched for `expiryMs`; tells how many. */
   expireUploads(expiry: { readonly expiryMs: number; readonly limit: number }): Promise<number>;
   /** Voids claims of processes before this one; only where no other process shares the database. */
@@ -67,6 +75,9 @@ export function createRegistry(options: RegistryOptions): Registry {
       ...repositoryEndpoints(deps),
       ...renameEndpoints(deps),
     ],
+    async setRepositoryState(call, repository, state) {
+      await changeRepository(deps, call, repository, { state });
+    },
     expireUploads: (expiry) => expireUploads(deps, expiry),
     releaseStaleClaims: () =>
       deps.database.transaction((tx) => releaseClaimsOf(tx, { notClaimedBy: deps.instanceId })),

@@ -57,6 +57,7 @@ export function delegateOf(delegated: readonly RepositoryPattern[]): DecisionDel
     delegatedPatterns: async () => delegated,
     permitted: async (_authority, actor, actions, repositories) =>
       repositories.map((name) => actions.filter((action) => outsidePermits(actor, action, name))),
+    mayCreate: async (_authority, actor, name) => outsidePermits(actor, "push", name),
   };
 }
 
@@ -83,7 +84,15 @@ export function createNaiveAccess(
     if (repository?.state === "frozen" && (action === "push" || action === "delete")) return false;
     const isIssuer = actor.kind === "user" && actor.account === "issuer";
     if (actor.kind === "user" && actor.isAdmin && !isIssuer) return true;
-    if (delegated.some((pattern) => isMatch(pattern, name))) return outsidePermits(actor, action, name);
+    if (delegated.some((pattern) => isMatch(pattern, name))) {
+      if (repository !== undefined) return outsidePermits(actor, action, name);
+      if (outsidePermits(actor, "push", name)) return action === "pull" || action === "push";
+      return action !== "push" && outsidePermits(actor, action, name);
+    }
+    // What somebody trusted outside has said they may is in the scopes.
+    if (actor.kind === "external" && actor.credentialScopes !== undefined) {
+      return repository !== undefined || action !== "push" || namespace?.create_on_push === 1;
+    }
     if (mode === "full" && action !== "admin") return true;
     if (action === "pull" && repository?.visibility === "public") {
       if (mode === "pull" || (actor.kind !== "anonymous" && !isIssuer)) return true;
@@ -149,7 +158,8 @@ export function createNaiveAccess(
       const isWithin = isNamed(actor.limits, action, asked) || isNamed(actor.limits, action, name);
       if (isPermitted && isWithin) return { decision: "allowed", name };
       if (actor.kind === "anonymous") return { decision: "unauthenticated", name };
-      return { decision: isPermitted ? "insufficient-scope" : "denied", name };
+      const isVouchedFor = actor.kind === "external" && actor.credentialScopes !== undefined;
+      return { decision: isPermitted || isVouchedFor ? "insufficient-scope" : "denied", name };
     },
     onNamespace(actor, action, name) {
       if (actor.kind === "anonymous") return "unauthenticated";

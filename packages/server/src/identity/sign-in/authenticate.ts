@@ -1,11 +1,23 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { parseScopes } from "@entrepot/oci/scope";
 import { type Actor, anonymous, type UserActor } from "../../access/actor.ts";
-import type { CallSite } from "../../http/http-deps.ts";
+import type { CallSite, RequestTarget } from "../../http/http-deps.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { accessTokenPrefix } from "../access-tokens/secret.ts";
-import type { TokenVerifier } from "../token-service/verify-token.ts";
+import { namedIn, type SignInSite } from "../decision-points/sign-in-outside.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
+import { isOurToken, type TokenVerifier } from "../token-service/verify-token.ts";
 import { maxAuthorizationLength } from "./credential-limits.ts";
+import { verifyAnywhere } from "./verify-anywhere.ts";
 import type { SecretVerifier } from "./verify-secret.ts";
+
+/** `target` is what the request is about, as far as a credential that is known outside only must know. */
+export type Authenticate = (
+  headers: IncomingHttpHeaders,
+  remoteAddress: string,
+  site?: CallSite,
+  target?: RequestTarget,
+) => Promise<Actor>;
 
 /**
  * Finds out who makes a request from its Authorization header or, where there is none and cookies count, from its session. None = anonymous; a header
@@ -15,29 +27,48 @@ export function createAuthenticator(
   secrets: SecretVerifier,
   tokens: TokenVerifier,
   findSession: (headers: IncomingHttpHeaders, site: CallSite) => Promise<UserActor | undefined>,
-): (headers: IncomingHttpHeaders, remoteAddress: string, site?: CallSite) => Promise<Actor> {
-  return async (headers, remoteAddress, site) => {
+  deps: Pick<IdentityDeps, "cache" | "database" | "outside">,
+): Authenticate {
+  const { outside } = deps;
+  return async (headers, remoteAddress, site, target) => {
     const header = headers.authorization;
     if (header === undefined) {
       const hasCookie = site !== undefined && headers.cookie !== undefined;
       return (hasCookie ? await findSession(headers, site) : undefined) ?? anonymous;
     }
     if (header.length > maxAuthorizationLength) throw refused("it is too long");
+    const siteOf = (): SignInSite => ({
+      remoteAddress,
+      userAgent: headers["user-agent"],
+      get repositories() {
+        return repositoriesOf(target);
+      },
+    });
     const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
     if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
     switch (scheme.toLowerCase()) {
       case "bearer":
-        return value.startsWith(accessTokenPrefix)
-          ? secrets.verifyAccessToken(value, remoteAddress)
-          : tokens.verify(value, remoteAddress);
+        if (value.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(value, remoteAddress);
+        if (outside === undefined || isOurToken(value)) return tokens.verify(value, remoteAddress);
+        return (
+          (await outside.signIn({ kind: "token", token: value }, siteOf())) ??
+          tokens.verify(value, remoteAddress)
+        );
       case "basic": {
-        const { username, secret } = parseBasic(value);
-        return secrets.verify(username, secret, remoteAddress);
+        return verifyAnywhere(deps, secrets, parseBasic(value), siteOf());
       }
       default:
         throw refused("the registry takes Basic and Bearer");
     }
   };
+}
+
+/** The repositories that a request is about: the one in its path, or those for which it asks a token. */
+function repositoriesOf(target: RequestTarget | undefined): readonly string[] {
+  const name = target?.params["name"];
+  if (name !== undefined) return [name];
+  const scopes = parseScopes(target?.query.getAll("scope").join(" ") ?? "");
+  return namedIn(scopes);
 }
 
 /** User name and secret of a Basic credential (RFC 7617). `UNAUTHORIZED` when it is none. */

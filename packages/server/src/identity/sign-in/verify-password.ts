@@ -4,8 +4,19 @@ import { AppError } from "../../lib/app-error.ts";
 import { findSignUpHash } from "../accounts/account-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
-import { findUserByName } from "../users/user-store.ts";
+import { findUserByName, type UserWithHash } from "../users/user-store.ts";
 import { isActive, type Living } from "./living.ts";
+
+/** The user of that name, as everybody knows them now. */
+export async function findCached(
+  deps: Pick<IdentityDeps, "cache" | "database">,
+  username: string,
+): Promise<UserWithHash | undefined> {
+  const { found } = await deps.cache.get(`user ${username}`, async () => ({
+    found: await findUserByName(deps.database.read, username),
+  }));
+  return found;
+}
 
 const knownForMs = 60_000;
 
@@ -41,9 +52,7 @@ export function createPasswordVerifier(
   }
 
   return async (username, password) => {
-    const { found } = await deps.cache.get(`user ${username}`, async () => ({
-      found: await findUserByName(deps.database.read, username),
-    }));
+    const found = await findCached(deps, username);
     // In place of a hash that nobody knows: whether somebody has signed up is not told by the time it takes either.
     const waiting =
       found === undefined

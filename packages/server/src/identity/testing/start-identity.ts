@@ -1,5 +1,6 @@
 import type { TestContext } from "node:test";
 import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
+import { Registry as MetricsRegistry } from "prom-client";
 import type { Access } from "../../access/access.ts";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import type { Actor } from "../../access/actor.ts";
@@ -16,6 +17,7 @@ import type { Log, LogFields } from "../../lib/log.ts";
 import { createOutgoingHttp } from "../../lib/outgoing-http.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
+import { createDecisionPoints, type DecisionPoints } from "../decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity.ts";
 import type { AccountSettings } from "../identity-deps.ts";
 import type { OrganizationSettings } from "../organizations/organization-settings.ts";
@@ -28,6 +30,8 @@ export interface TestIdentity {
   readonly cache: VersionedCache;
   readonly access: Access;
   readonly identity: Identity;
+  readonly decisions: DecisionPoints;
+  readonly metrics: MetricsRegistry;
   readonly origin: string;
   readonly lines: readonly LogLine[];
   fetch(path: string, init?: RequestInit & { readonly authorization?: string }): Promise<Response>;
@@ -57,21 +61,24 @@ export async function startIdentity(
 ): Promise<TestIdentity> {
   const clock = options.clock ?? createMovableClock();
   const cache = createVersionedCache(database, clock, { maxEntries: 1_000 });
+  const lines: LogLine[] = [];
+  const log = recordingLog(lines, {});
+  const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
+  t.after(() => outgoing.close());
+  const secretBox = createSecretBox([Buffer.alloc(32, 1)]);
+  const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
   const access = createAccess({
     database,
     cache,
     clock,
     anonymousAccess: options.anonymousAccess ?? "none",
     defaultNamespace: "library",
+    delegate: decisions.delegate,
   });
-  const lines: LogLine[] = [];
-  const log = recordingLog(lines, {});
-  const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
-  t.after(() => outgoing.close());
-  const secretBox = createSecretBox([Buffer.alloc(32, 1)]);
   const identity = createIdentity({
     database,
     access,
+    outside: decisions,
     cache,
     clock,
     log,
@@ -95,9 +102,19 @@ export async function startIdentity(
       ...options.organizations,
     },
   });
-  const server = await startTestServer(t, [...identity.endpoints, ...probes(access, database)], {
+  const metrics = new MetricsRegistry();
+  decisions.measure(metrics);
+  const endpoints = [
+    ...identity.endpoints,
+    ...decisions.endpoints({
+      access,
+      setRepositoryState: (_call, ...to) => setState(database, access, ...to),
+    }),
+    ...probes(access, database),
+  ];
+  const server = await startTestServer(t, endpoints, {
     access,
-    authenticate: (headers, address, site) => identity.authenticate(headers, address, site),
+    authenticate: identity.authenticate,
     signInRules: identity.signInRules,
     clock,
     tokenService: service,
@@ -111,6 +128,8 @@ export async function startIdentity(
     cache,
     access,
     identity,
+    decisions,
+    metrics,
     origin,
     lines,
     fetch(path, { authorization, ...init } = {}) {
@@ -119,6 +138,15 @@ export async function startIdentity(
       return fetch(`${origin}${path}`, { ...init, headers });
     },
   };
+}
+
+/** As the registry area would do it. */
+async function setState(database: Database, access: Access, name: string, state: string): Promise<void> {
+  await database.transaction(async (tx) => {
+    await tx.updateTable("repositories").set({ state }).where("name", "=", name).execute();
+    await bumpAccessVersion(tx);
+  });
+  access.changed();
 }
 
 /** What a repository's endpoints decide, without a registry: 204 when the caller may. */

@@ -2,9 +2,11 @@ import { formatScopes, parseScopes } from "@entrepot/oci/scope";
 import type { Actor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { namedIn, type SignInSite } from "../decision-points/sign-in-outside.ts";
 import { elevateActor } from "../elevations/elevate-actor.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { parseBasic } from "../sign-in/authenticate.ts";
+import { verifyAnywhere } from "../sign-in/verify-anywhere.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type IssuedToken, issueRefreshToken, issueToken } from "./issue-token.ts";
 import { noteRefusal, noteToken } from "./note-token.ts";
@@ -44,12 +46,17 @@ export function tokenEndpoints(
   async function byPost(call: Call, request: Request): Promise<Reply> {
     const form = request.body as TokenForm; // as: checked against `body` before
     checkService(deps, form.service);
-    const signedIn = await identify(form, request.remoteAddress).catch((error: unknown) => {
+    const requested = parseScopes(form.scope ?? "");
+    const site = {
+      remoteAddress: request.remoteAddress,
+      userAgent: request.headers["user-agent"],
+      repositories: namedIn(requested),
+    };
+    const signedIn = await identify(form, site).catch((error: unknown) => {
       noteRefusal(deps, call, form, error);
       throw error;
     });
     const actor = await elevateActor(deps, signedIn);
-    const requested = parseScopes(form.scope ?? "");
     const issued = await issueToken(deps, keys, actor, requested);
     const how = form.grant_type === "refresh_token" ? "token.refresh" : "token.issue";
     noteToken(deps, { actor, client: call.client, requestId: call.requestId }, { requested, issued, how });
@@ -67,12 +74,17 @@ export function tokenEndpoints(
     });
   }
 
-  async function identify(form: TokenForm, remoteAddress: string) {
+  async function identify(form: TokenForm, site: SignInSite) {
     switch (form.grant_type) {
       case "password":
-        return secrets.verify(form.username ?? "", form.password ?? "", remoteAddress);
+        return verifyAnywhere(
+          deps,
+          secrets,
+          { username: form.username ?? "", secret: form.password ?? "" },
+          site,
+        );
       case "refresh_token":
-        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", remoteAddress);
+        return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", site.remoteAddress);
       default:
         throw new AppError("REQUEST_INVALID", "grant_type must be password or refresh_token");
     }
@@ -135,7 +147,8 @@ function checkService(deps: IdentityDeps, service: string | undefined): void {
  * else's it is a mistake.
  */
 function checkAccount(actor: Actor, account: string | null, authorization: string | undefined): void {
-  if (account === null || account === "" || actor.kind === "anonymous" || account === actor.username) return;
+  // Whoever is vouched for from outside is called something else there.
+  if (account === null || account === "" || actor.kind !== "user" || account === actor.username) return;
   const [, basic] = /^basic +(\S+)$/i.exec(authorization ?? "") ?? [];
   if (basic !== undefined && parseBasic(basic).username === account) return;
   throw new AppError("UNAUTHORIZED", "the account asked for is not the one that signed in");

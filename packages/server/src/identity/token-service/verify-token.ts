@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { mergeScopes, type Scope } from "@entrepot/oci/scope";
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
 import type { Actor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -12,7 +12,11 @@ import type { SigningKeys } from "./signing-keys.ts";
 
 /** What our tokens say, beyond the registered claims: whose they are, and what they carry. */
 export interface VerifiedToken {
-  readonly userId: number | undefined; // undefined = anonymous
+  readonly userId: number | undefined; // undefined = anonymous, or somebody outside
+  /** Set for somebody outside: who vouched for them, what they are called there, and here. */
+  readonly outside:
+    | { readonly authority: string; readonly principal: string; readonly username: string }
+    | undefined;
   readonly accessTokenId: number | undefined;
   /** Of the password that it was got with; undefined with an access token. */
   readonly passwordEpoch: string | undefined;
@@ -82,7 +86,11 @@ export function createTokenVerifier(
 
   return {
     async verify(token, remoteAddress) {
-      const { userId, accessTokenId, passwordEpoch, scopes } = await check(token);
+      const { userId, outside, accessTokenId, passwordEpoch, scopes } = await check(token);
+      if (outside !== undefined) {
+        if ((await deps.outside?.knows(outside.authority)) !== true) throw refused("it was revoked");
+        return { kind: "external", ...outside, limits: scopes, credentialScopes: undefined };
+      }
       if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
       const living = await secrets.findLiving(userId, accessTokenId, remoteAddress);
       if (living === undefined) throw refused("it was revoked");
@@ -95,9 +103,21 @@ export function createTokenVerifier(
   };
 }
 
+/** Whether a bearer token says that it is one of ours: then nobody else is shown it. */
+export function isOurToken(token: string): boolean {
+  try {
+    return decodeJwt(token).iss === issuer;
+  } catch {
+    return false;
+  }
+}
+
 function read(payload: JWTPayload): VerifiedToken {
-  const { uid, pat, epoch, access, exp } = payload;
+  const { uid, pat, epoch, access, exp, ext, sub = "" } = payload;
+  const [authority, principal]: readonly unknown[] = Array.isArray(ext) ? ext : [];
+  const isOutside = typeof authority === "string" && typeof principal === "string";
   return {
+    outside: isOutside ? { authority, principal, username: sub } : undefined,
     userId: typeof uid === "number" ? uid : undefined,
     accessTokenId: typeof pat === "number" ? pat : undefined,
     passwordEpoch: typeof epoch === "string" ? epoch : undefined,

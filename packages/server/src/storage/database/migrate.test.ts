@@ -6,6 +6,7 @@ import type { Tables } from "./tables.ts";
 import type { ColumnsOf } from "./testing/column-kind.ts";
 import { eachDatabase } from "./testing/each-database.ts";
 import { emailColumns } from "./testing/email-columns.ts";
+import { outsideColumns } from "./testing/outside-columns.ts";
 import { providerColumns } from "./testing/provider-columns.ts";
 
 /** The compiler checks that no table and no column of tables.ts is missing here; the test, that the databases have just these. */
@@ -303,8 +304,10 @@ const expected: ColumnsOf<Tables> = {
     claimed_until_ms: "integer",
     created_at_ms: "integer",
     updated_at_ms: "integer",
+    begun_with: "text?",
   },
   blob_deletions: { location: "text", digest: "text", size_bytes: "integer", not_before_ms: "integer" },
+  ...outsideColumns,
   sessions: {
     id: "id",
     user_id: "integer",

@@ -8,6 +8,7 @@ import type { FederationTables } from "./tables/federation-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { InvitationTables } from "./tables/invitation-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
+import type { OutsideTables } from "./tables/outside-tables.ts";
 import type { ProviderTables } from "./tables/provider-tables.ts";
 import type { SessionTables } from "./tables/session-tables.ts";
 
@@ -41,5 +42,6 @@ export interface Tables
     IdentityTables,
     InvitationTables,
     OperationTables,
+    OutsideTables,
     ProviderTables,
     SessionTables {}

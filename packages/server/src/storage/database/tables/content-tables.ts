@@ -98,6 +98,7 @@ interface UploadsTable {
   claimed_until_ms: number; // a claim that was not renewed until then is void; 0 = none
   created_at_ms: number;
   updated_at_ms: number; // indexed; expiry counts from here
+  begun_with: Generated<string | null>; // id of the bearer token that began it; null = none was shown
 }
 
 /** Bytes that no row needs any more and that are still to be removed from the blob store. */

@@ -68,7 +68,7 @@ begin
     execute 'delete from ' || each;
   end loop;
   perform setval(format('%I.%I', schemaname, sequencename), 1, false) from pg_sequences where schemaname = 'public';
-  insert into counters (name, value) values ('access', 0);
+  insert into counters (name, value) values ('access', 0), ('decisions', 0);
 end $$`;
 
 /**
