@@ -81,7 +81,7 @@ eachDatabase((open) => {
     const { instance, server } = await openWorld(t, await open(t));
     await instance.identity.createUser({ username: "bob", password, isAdmin: false });
     const bob = basic("bob", password);
-    const granted = await sendJson(instance, "PUT", "/api/v1/repositories/syn1/a/-/grants/bob", ada, {
+    const granted = await sendJson(instance, "PUT", "/api/v1/repositories/syn1/a/-/grants/users/bob", ada, {
       role: "admin",
     });
     assert.equal(granted.status, 200);
