@@ -12,9 +12,10 @@ import { isObject } from "@entrepot/oci/json-object";
 import { type CliRun, runCli } from "./testing/run-cli.ts";
 import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
 
-const commands = "serve doctor admin login logout ls tags inspect copy rm gc org team grant completion".split(
-  " ",
-);
+const commands =
+  "serve doctor admin login logout ls tags inspect copy rm gc org team grant mail trust-rule completion".split(
+    " ",
+  );
 
 describe("entrepot without a registry", () => {
   it("describes every command with examples", async () => {

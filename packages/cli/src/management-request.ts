@@ -59,7 +59,7 @@ export async function requestManagement(
 }
 
 /** RFC 9457: `detail` explains this occurrence, `title` the kind of problem. */
-function problemDetail(body: string): string | undefined {
+export function problemDetail(body: string): string | undefined {
   try {
     const problem: unknown = JSON.parse(body);
     const text = isObject(problem) ? (problem["detail"] ?? problem["title"]) : undefined;

@@ -10,11 +10,13 @@ import { inspectCommand } from "./commands/inspect-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
+import { mailCommand } from "./commands/mail-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
 import { teamCommand } from "./commands/team-command.ts";
+import { trustRuleCommand } from "./commands/trust-rule-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
 /** Every command. Parsing throws a `CommanderError` instead of ending the process. */
@@ -45,6 +47,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     orgCommand(contextOf),
     teamCommand(contextOf),
     grantCommand(contextOf),
+    mailCommand(contextOf),
+    trustRuleCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { askPassword, askText, readPasswordFromStdin } from "../ask.ts";
 import type { ContextOf } from "../command-context.ts";
 import { saveCredentials } from "../docker-config.ts";
+import { exchangeToken } from "../exchange-token.ts";
 import { parseHostArgument } from "../image-argument.ts";
 import { connect } from "../registry-access.ts";
 import { UsageError } from "../usage-error.ts";
@@ -9,6 +10,8 @@ import { UsageError } from "../usage-error.ts";
 interface LoginOptions {
   readonly username?: string;
   readonly passwordStdin?: true;
+  readonly oidcTokenFile?: string;
+  readonly rule?: string;
 }
 
 /** `entrepot login`: proves credentials to the registry, then keeps them where docker does. */
@@ -21,15 +24,36 @@ export function loginCommand(contextOf: ContextOf): Command {
     .argument("[host]", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
     .option("-u, --username <name>", "user name; asked for when left out")
     .option("--password-stdin", "read the password from standard input; asked for when left out")
+    .option(
+      "--oidc-token-file <file>",
+      "sign in with the token that a CI system or cluster gave; needs --rule",
+    )
+    .option("--rule <rule>", "the registry's trust rule for the token, such as acme/github")
     .addHelpText(
       "after",
-      "\nExamples:\n  entrepot login registry.example.org\n  entrepot login registry.example.org --username anna --password-stdin < token.txt",
+      "\nExamples:\n  entrepot login registry.example.org\n  entrepot login registry.example.org --username anna --password-stdin < token.txt\n  entrepot login registry.example.org --oidc-token-file /var/run/secrets/tokens/registry --rule acme/cluster",
     )
     .action(async (hostText: string | undefined, options: LoginOptions, command: Command) => {
       const context = contextOf(command);
       const host = parseHostArgument(hostText ?? context.environment.defaultHost);
       if (options.passwordStdin === true && options.username === undefined) {
         throw new UsageError("--password-stdin needs --username");
+      }
+      const { oidcTokenFile: tokenFile, rule } = options;
+      if ((tokenFile === undefined) !== (rule === undefined)) {
+        throw new UsageError("--oidc-token-file and --rule go together");
+      }
+      if (tokenFile !== undefined && rule !== undefined) {
+        const { username, password, expiresInSeconds } = await exchangeToken(context, host, {
+          tokenFile,
+          rule,
+        });
+        const credentials = { username, password };
+        const storedIn = await saveCredentials(context.environment.dockerConfigDir, host, credentials);
+        context.output.result({ registry: host, username, storedIn, expiresInSeconds }, [
+          `${host} takes ${username} for ${expiresInSeconds} seconds; kept in ${storedIn}`,
+        ]);
+        return;
       }
       const username =
         options.username ??

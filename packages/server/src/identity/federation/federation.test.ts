@@ -27,13 +27,13 @@ eachDatabase((open) => {
     const given: unknown = await reply.json();
     assert.equal(reply.status, 200, JSON.stringify(given));
     assert.equal(reply.headers.get("cache-control"), "no-store");
-    assert.equal(field(given, "username"), "acme-ci");
+    assert.equal(field(given, "username"), "acme+ci");
     assert.equal(field(given, "token_type"), "Bearer");
     assert.equal(field(given, "expires_in"), 900);
     const secret = textField(given, "access_token");
     assert.deepEqual(await house.rights(bearer(secret), "acme/app"), ["pull", "push", "delete"]);
     const scope = "repository:acme/app:pull,push";
-    const docker = await getToken(instance, scope, basic("acme-ci", secret));
+    const docker = await getToken(instance, scope, basic("acme+ci", secret));
     assert.deepEqual(await house.rights(bearer(docker), "acme/app"), ["pull", "push"]);
 
     const [entry] = await audit(database);
@@ -130,18 +130,18 @@ eachDatabase((open) => {
   test("a rule of one organization gives nothing of another's, though the issuer is the same", async (t) => {
     const { house, issuer, rule, exchange } = await startFederation(t, await open(t));
     await house.as("olga", "POST", rulesOf, rule);
-    const evil = { ...rule, subject: "evil-ci", claims: [{ claim: "repository", equals: "evil/evil" }] };
+    const evil = { ...rule, subject: "evil+ci", claims: [{ claim: "repository", equals: "evil/evil" }] };
     const evilRules = "/api/v1/organizations/evil/trust-rules";
     assert.equal((await house.as("oscar", "POST", evilRules, evil)).status, 201);
     assert.equal(
-      (await house.as("oscar", "POST", evilRules, { ...evil, name: "x", subject: "acme-ci" })).status,
+      (await house.as("oscar", "POST", evilRules, { ...evil, name: "x", subject: "acme+ci" })).status,
       400,
     );
     assert.equal((await house.as("oscar", "POST", rulesOf, { ...rule, name: "x" })).status, 403);
     const token = await issuer.sign({ ...github, repository: "evil/evil" });
     assert.equal((await exchange(token)).status, 401, "subject of one rule, claims of the other");
     const own = await exchange(token, { rule: "evil/github" });
-    assert.equal(field(await own.json(), "username"), "evil-ci");
+    assert.equal(field(await own.json(), "username"), "evil+ci");
   });
 
   test("gives no more than the rule's scopes, and less when less is asked for", async (t) => {

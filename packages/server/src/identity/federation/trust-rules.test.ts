@@ -68,7 +68,7 @@ eachDatabase((open) => {
       (await house.as("olga", "POST", `${rulesOf}/a/tests`, { token })).body;
     assert.deepEqual(await tell(await issuer.sign(github)), {
       isTaken: true,
-      why: "it becomes a credential of acme-ci",
+      why: "it becomes a credential of acme+ci",
     });
     assert.deepEqual(await tell(await issuer.sign({ ...github, ref: "x" })), {
       isTaken: false,
@@ -78,6 +78,6 @@ eachDatabase((open) => {
     assert.equal((await house.as("olga", "GET", "/api/v1/trust-rules")).status, 403);
     assert.equal((await house.as("ada", "POST", "/api/v1/trust-rules", rule)).status, 201);
     const reply = await exchange(await issuer.sign(github), { rule: "github" });
-    assert.equal(field(await reply.json(), "username"), "acme-ci");
+    assert.equal(field(await reply.json(), "username"), "acme+ci");
   });
 });

@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { notifyUser } from "../accounts/notify-user.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { markAuthenticated } from "../sessions/session-store.ts";
 import { deletePasswordRefreshTokensOf } from "../token-service/refresh-token-store.ts";
@@ -35,6 +36,10 @@ export async function settleAddedFactor(
   const codes = (await countRecoveryCodes(tx, userId)) === 0 ? newRecoveryCodes() : undefined;
   if (codes !== undefined) await replaceRecoveryCodes(tx, userId, hashCodes(deps, codes), nowMs);
   await recordAudit(tx, call, nowMs, { ...audit, target: `user ${owner.username}` });
+  await notifyUser(deps, tx, userId, {
+    title: "A second factor was added",
+    lines: [`The account ${owner.username} has another second factor to sign in with.`],
+  });
   return codes;
 }
 

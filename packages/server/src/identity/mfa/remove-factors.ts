@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { notifyUser } from "../accounts/notify-user.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteSessionsOf } from "../sessions/session-store.ts";
 import { type FactorOwner, hashCodes } from "./added-factor.ts";
@@ -51,6 +52,7 @@ export async function renewRecoveryCodes(
       action: "mfa.recovery-codes-renew",
       target: `user ${owner.username}`,
     });
+    await tell(deps, tx, owner, "Your recovery codes were replaced");
   });
   return codes;
 }
@@ -76,6 +78,7 @@ export async function resetFactors(
       target: `user ${owner.username}`,
       before: { hadTotp, securityKeys },
     });
+    await tell(deps, tx, owner, "Your second factors were removed by an administrator");
   });
   deps.access.changed();
 }
@@ -94,8 +97,13 @@ async function remove(
     if (left === undefined || !hasSecondFactor(left)) await forgetFactors(tx, owner.userId, nowMs);
     await bumpAccessVersion(tx);
     await recordAudit(tx, source, nowMs, { action, target: `user ${owner.username}` });
+    await tell(deps, tx, owner, "A second factor was removed");
   });
   deps.access.changed();
+}
+
+function tell(deps: IdentityDeps, tx: Tx, { userId, username }: FactorOwner, title: string): Promise<void> {
+  return notifyUser(deps, tx, userId, { title, lines: [`${title}: this concerns the account ${username}.`] });
 }
 
 async function forgetFactors(tx: Tx, userId: number, nowMs: number): Promise<void> {

@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { type AuditSource, byRegistry, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { notifyUser } from "../accounts/notify-user.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteSessionsOf } from "../sessions/session-store.ts";
 import { keepAllAdministrable } from "../teams/keep-administrable.ts";
@@ -57,6 +58,12 @@ export async function changeUser(
       before: standingOf(before, standing),
       after: { ...standing, ...(passwordHash === undefined ? {} : { password: "changed" }) },
     });
+    if (passwordHash !== undefined) {
+      await notifyUser(deps, tx, before.id, {
+        title: "Your password was changed",
+        lines: [`The password of the account ${username} was changed by an administrator of the registry.`],
+      });
+    }
     return after;
   });
   deps.access.changed();

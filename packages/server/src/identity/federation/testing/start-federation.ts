@@ -26,13 +26,13 @@ export async function startFederation(t: TestContext, database: Database) {
   await insertRepository(instance, "acme/app");
   await insertRepository(instance, "acme/other");
   for (const [namespace, username] of [
-    ["acme", "acme-ci"],
-    ["evil", "evil-ci"],
+    ["acme", "acme+ci"],
+    ["evil", "evil+ci"],
   ] as const) {
     await insertRobot(database, namespace, username);
   }
   for (const name of ["app", "other"]) {
-    const path = `/api/v1/repositories/acme/${name}/-/grants/users/acme-ci`;
+    const path = `/api/v1/repositories/acme/${name}/-/grants/users/acme+ci`;
     assert.equal((await house.as("ada", "PUT", path, { role: "write" })).status, 200);
   }
   const rule = {
@@ -44,7 +44,7 @@ export async function startFederation(t: TestContext, database: Database) {
       { claim: "repository", equals: "octo/app" },
       { claim: "ref", matches: "refs/heads/*" },
     ],
-    subject: "acme-ci",
+    subject: "acme+ci",
   };
   const exchange = (token: string, more: Record<string, string> = {}) =>
     instance.fetch("/api/v1/federation/token", {
