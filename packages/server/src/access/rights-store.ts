@@ -53,13 +53,10 @@ export async function loadRights(
       sql<string | null>`g.role`.as("text"),
       "g.pattern as pattern",
       none.as("state"),
-    ])
-    .where(({ or, and, eb }) =>
-      or([
-        eb("g.repository_id", "in", repositoryOf),
-        and([eb("g.pattern", "is not", null), eb("g.prefix", "in", [...paths])]),
-      ]),
-    );
+    ]);
+  // Each kind by itself, so that each is a seek: a condition with "or" would look at everything that the user was ever granted.
+  const onRepository = grants.where("g.repository_id", "=", repositoryOf);
+  const onPath = grants.where("g.prefix", "in", [...paths]);
   const rows = await db
     .selectFrom("namespaces as n")
     .leftJoin("repositories as r", (join) => join.on("r.name", "=", repository))
@@ -89,8 +86,10 @@ export async function loadRights(
         .where("tn.name", "=", namespace)
         .where("t.id", "in", teamsOfUser),
     )
-    .unionAll(grants.where("g.user_id", "=", userId))
-    .unionAll(grants.where("g.team_id", "in", teamsOfUser))
+    .unionAll(onRepository.where("g.user_id", "=", userId))
+    .unionAll(onRepository.where("g.team_id", "in", teamsOfUser))
+    .unionAll(onPath.where("g.user_id", "=", userId))
+    .unionAll(onPath.where("g.team_id", "in", teamsOfUser))
     .unionAll(
       db
         .selectFrom("repository_aliases as ra")

@@ -1,6 +1,7 @@
 import type { Migration } from "kysely/migration";
 import * as initial from "./0001-initial.ts";
 import * as organizations from "./0002-organizations.ts";
+import * as grantsByPlace from "./0003-grants-by-place.ts";
 import * as invitations from "./0004-invitations.ts";
 import * as credentials from "./0005-credentials.ts";
 import * as providers from "./0006-providers.ts";
@@ -15,6 +16,7 @@ import * as decisionPoints from "./0010-decision-points.ts";
 export const allMigrations: Readonly<Record<string, Migration>> = {
   "0001-initial": initial,
   "0002-organizations": organizations,
+  "0003-grants-by-place": grantsByPlace,
   "0004-invitations": invitations,
   "0005-credentials": credentials,
   "0006-providers": providers,
