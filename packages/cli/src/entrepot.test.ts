@@ -16,6 +16,7 @@ const commands =
   "serve doctor admin login logout ls tags inspect copy rm gc org team grant mail trust-rule completion".split(
     " ",
   );
+"serve doctor admin login logout ls tags inspect copy rm gc org team grant provider completion".split(" ");
 
 describe("entrepot without a registry", () => {
   it("describes every command with examples", async () => {

@@ -12,6 +12,7 @@ import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
 import { mailCommand } from "./commands/mail-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
+import { providerCommand } from "./commands/provider-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
@@ -49,6 +50,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     grantCommand(contextOf),
     mailCommand(contextOf),
     trustRuleCommand(contextOf),
+    providerCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

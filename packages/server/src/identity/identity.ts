@@ -98,7 +98,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     rotationMs: deps.tokens.keyRotationMs,
     tokenLifetimeMs: deps.tokens.lifetimeMs,
   });
-  const providers = createSignInProviders(deps, { isInvited: async () => false });
+  const providers = createSignInProviders(deps);
   const secrets = createSecretVerifier(deps, providers.ask);
   const accounts = createAccounts(deps, secrets);
   const mfa = createMfa(deps);

@@ -3,12 +3,12 @@ import { LRUCache } from "lru-cache";
 import { anonymous } from "../../access/actor.ts";
 import type { AuditSource } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { isAccountName } from "../users/account-name.ts";
 import { findUserByName } from "../users/user-store.ts";
 import { findIdentityById, listIdentitiesOfUser } from "./identity-store.ts";
 import { type Providers, takesPasswords } from "./open-providers.ts";
 import type { ProviderPerson } from "./provider.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import { settleIdentity } from "./settle-identity.ts";
 
@@ -46,7 +46,7 @@ interface Known {
   readonly untilMs: number;
 }
 
-export function createAskProviders(deps: ProviderDeps, providers: Providers): AskProviders {
+export function createAskProviders(deps: IdentityDeps, providers: Providers): AskProviders {
   const key = createSecretKey(randomBytes(32));
   const known = new LRUCache<string, Known>({ max: 10_000 });
   const asked = new Map<string, Promise<Known | undefined>>();
@@ -121,7 +121,7 @@ function isSensible(username: string, password: string): boolean {
  * had a name in the directory before is another subject, so a name that is given to somebody else there gives them nobody's account here.
  */
 async function findCandidates(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   enabled: readonly SignInProvider[],
   username: string,
 ): Promise<readonly Candidate[]> {
@@ -143,7 +143,7 @@ async function findCandidates(
 
 /** Undefined when the account may not sign in: to who asks, that is a wrong password. */
 async function admit(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   provider: SignInProvider,
   person: ProviderPerson,
   address: string,

@@ -2,6 +2,7 @@ import type { UserActor } from "../../access/actor.ts";
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import type { SignInThrottle } from "../sign-in/sign-in-throttle.ts";
 import {
   type IdentityWithProvider,
@@ -12,7 +13,6 @@ import {
   unlinkOwnIdentity,
 } from "./manage-identities.ts";
 import type { Providers } from "./open-providers.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { LinkBody } from "./provider-schema.ts";
 import { beginSignIn } from "./redirect-sign-in.ts";
 
@@ -23,7 +23,7 @@ const pageLimits = { defaultLimit: 100, maxLimit: 1_000 };
 
 /** One's own accounts elsewhere; and for administrators, whom each provider knows. */
 export function identityEndpoints(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   tools: { readonly providers: Providers; readonly throttle: SignInThrottle },
 ): readonly Endpoint[] {
   const { providers } = tools;

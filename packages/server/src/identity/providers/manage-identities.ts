@@ -4,6 +4,7 @@ import { recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import type { SignInThrottle } from "../sign-in/sign-in-throttle.ts";
 import { applyStanding } from "./apply-standing.ts";
 import {
@@ -15,7 +16,6 @@ import {
 } from "./identity-store.ts";
 import { getProvider } from "./manage-providers.ts";
 import type { Providers } from "./open-providers.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import { settleIdentity } from "./settle-identity.ts";
 import { lockStanding } from "./standing-store.ts";
@@ -24,7 +24,7 @@ import { settleMemberships } from "./team-binding-store.ts";
 export type IdentityWithProvider = Identity & { readonly provider: string };
 
 export async function listOwnIdentities(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   owner: UserActor,
 ): Promise<readonly IdentityWithProvider[]> {
@@ -35,7 +35,7 @@ export async function listOwnIdentities(
 
 /** A page of whom a provider knows here, or knows no more. `NOT_FOUND`. */
 export async function listProviderIdentities(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   name: string,
   page: { readonly lastId: number; readonly limit: number; readonly isLost: boolean | undefined },
 ) {
@@ -53,7 +53,7 @@ export async function listProviderIdentities(
  * `ALREADY_EXISTS` when it leads to somebody else, `NOT_FOUND` for a provider that is none.
  */
 export async function linkByPassword(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   tools: { readonly providers: Providers; readonly throttle: SignInThrottle },
   call: Call,
   link: {
@@ -94,7 +94,7 @@ export async function linkByPassword(
  * account lives; `IN_USE` when they could not sign in any more.
  */
 export async function unlinkOwnIdentity(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   call: Call,
   owner: UserActor,
@@ -126,7 +126,7 @@ export async function unlinkOwnIdentity(
 
 /** The same for an administrator, who need not leave a way in. `NOT_FOUND`. */
 export async function unlinkIdentity(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   call: Call,
   providerName: string,
   id: number,
@@ -145,7 +145,7 @@ export async function unlinkIdentity(
 
 async function unlink(
   tx: Tx,
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   call: Call,
   providers: readonly SignInProvider[],
   identity: Identity,

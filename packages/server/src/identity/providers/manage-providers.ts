@@ -35,7 +35,7 @@ export async function getProvider(deps: IdentityDeps, name: string): Promise<Sig
 /**
  * Makes the provider of this name as the body says: new, or instead of what it was; a secret that is left out stays as it is, unless the provider is
  * somebody else's from then on. `REQUEST_INVALID` for settings that are none, and when the kind would change: identities would lead to whoever has
- * the same subject there. In force at once here, within about a second elsewhere; may be repeated.
+ * the same subject there. In force at once here, within about a second elsewhere; may be repeated: what is so already is not written again.
  */
 export async function putProvider(
   deps: IdentityDeps,
@@ -60,6 +60,7 @@ export async function putProvider(
       );
     }
     const values = valuesOf(deps, name, body, before);
+    if (before !== undefined && isSame(deps, before, values)) return { provider: before, isNew: false };
     // Later than before in any case: it tells one state of the settings from the next.
     const updatedAtMs = Math.max(nowMs, (before?.updatedAtMs ?? 0) + 1);
     const provider =
@@ -134,7 +135,17 @@ function valuesOf(
   };
 }
 
-function openKept(deps: IdentityDeps, before: SignInProvider): ProviderSecrets {
+/** Sealed twice, a secret looks different each time; so what is in it is compared. */
+function isSame(deps: IdentityDeps, before: SignInProvider, after: ProviderValues): boolean {
+  const plain = ({ displayName, position, isEnabled, policy, settings }: ProviderValues) =>
+    JSON.stringify([displayName, position, isEnabled, policy, settings]);
+  if (plain(before) !== plain(after)) return false;
+  const secretsOf = ({ name, secrets }: ProviderValues) => openKept(deps, { name, secrets });
+  const [old, now] = [secretsOf(before), secretsOf(after)];
+  return old.clientSecret === now.clientSecret && old.bindPassword === now.bindPassword;
+}
+
+function openKept(deps: IdentityDeps, before: Pick<SignInProvider, "name" | "secrets">): ProviderSecrets {
   try {
     return openSecrets(deps, before);
   } catch {

@@ -16,7 +16,7 @@ export type AskProvider = (
   request?: Omit<OutgoingRequest, "timeoutMs">,
 ) => Promise<ProviderReply>;
 
-/** Requests to a provider that speaks JSON. Throws when it does not answer, or that it is at fault (5xx). */
+/** Requests to a provider that speaks JSON. Throws when it does not answer, is asked too much (429), or is at fault (5xx). */
 export function createAskProvider(
   outgoing: OutgoingHttp,
   settings: { readonly timeoutSeconds?: number },
@@ -28,6 +28,9 @@ export function createAskProvider(
       headers: { accept: "application/json", ...request.headers },
       timeoutMs,
     });
+    // No failure: it answers, and resting would have everybody wait for what one address did.
+    if (reply.status === 429)
+      throw new AppError("OVERLOADED", `${new URL(url).host} is asked too much at once`);
     if (reply.status >= 500) {
       throw new AppError("UNAVAILABLE", `${new URL(url).host} is in trouble (${reply.status})`);
     }

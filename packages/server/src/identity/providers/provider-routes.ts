@@ -1,4 +1,5 @@
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { bindTeam, listTeamBindings, unbindTeam } from "./bind-teams.ts";
 import {
   getProvider,
@@ -9,7 +10,6 @@ import {
   secretNames,
 } from "./manage-providers.ts";
 import type { Providers } from "./open-providers.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { BindingBody, ProviderBody, ProviderTestBody } from "./provider-schema.ts";
 import type { SyncWorker } from "./sync-worker.ts";
 import { testProvider } from "./test-provider.ts";
@@ -23,7 +23,7 @@ const auditor = { who: "auditor" } as const;
 
 /** Setting up ways to sign in; for administrators. */
 export function providerEndpoints(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   tools: { readonly providers: Providers; readonly worker: SyncWorker },
 ): readonly Endpoint[] {
   const shape = (provider: SignInProvider) => ({

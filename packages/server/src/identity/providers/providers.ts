@@ -4,7 +4,6 @@ import { createSignInThrottle } from "../sign-in/sign-in-throttle.ts";
 import { type AskProviders, createAskProviders } from "./ask-providers.ts";
 import { identityEndpoints } from "./identity-routes.ts";
 import { openProviders } from "./open-providers.ts";
-import type { Invitations } from "./provider-deps.ts";
 import { providerEndpoints } from "./provider-routes.ts";
 import { signInWithProviderEndpoints } from "./sign-in-with-provider-routes.ts";
 import { createSyncWorker } from "./sync-worker.ts";
@@ -18,8 +17,7 @@ export interface SignInProviders {
   stop(): Promise<void>;
 }
 
-export function createSignInProviders(identity: IdentityDeps, invitations: Invitations): SignInProviders {
-  const deps = { ...identity, invitations };
+export function createSignInProviders(deps: IdentityDeps): SignInProviders {
   const providers = openProviders(deps);
   const worker = createSyncWorker(deps, providers);
   const throttle = createSignInThrottle(deps.clock);

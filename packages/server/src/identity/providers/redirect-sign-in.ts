@@ -1,11 +1,11 @@
 import type { Call, Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { sessionSecretIn } from "../sessions/session-cookie.ts";
 import { startSession } from "../sessions/start-session.ts";
 import type { Providers } from "./open-providers.ts";
 import type { PasswordProvider, RedirectProvider } from "./provider.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import { safeReturnTo } from "./safe-return-to.ts";
 import { settleIdentity } from "./settle-identity.ts";
@@ -19,7 +19,7 @@ const strongMethods = new Set(["mfa", "otp", "hwk", "swk", "fido", "sms", "tel",
  * `UNAVAILABLE` when it does not answer.
  */
 export async function beginSignIn(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   call: Call,
   request: Pick<Request, "origin">,
@@ -46,7 +46,7 @@ export async function beginSignIn(
  * not begun in this browser, the provider refuses or its answer is not for us, or the account may not come in. A second time, the provider refuses.
  */
 export async function finishSignIn(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   call: Call,
   request: Request,

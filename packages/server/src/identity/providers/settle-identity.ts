@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { insertUser, insertUserNamespace, updateUser } from "../users/user-store.ts";
 import { applyStanding } from "./apply-standing.ts";
 import { deriveUsernames } from "./derive-username.ts";
@@ -14,10 +15,10 @@ import {
   updateIdentity,
 } from "./identity-store.ts";
 import { groupKey, type ProviderPerson } from "./provider.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import {
   describeUser,
+  isInvited,
   isNameFree,
   lockByVerifiedEmail,
   lockStanding,
@@ -48,7 +49,7 @@ const attempts = 3;
  * May be repeated and run at once: both end with the same user.
  */
 export async function settleIdentity(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   provider: SignInProvider,
   person: ProviderPerson,
   occasion: Occasion,
@@ -75,7 +76,7 @@ export async function settleIdentity(
 }
 
 interface Work {
-  readonly deps: ProviderDeps;
+  readonly deps: IdentityDeps;
   readonly provider: SignInProvider;
   readonly person: ProviderPerson;
   readonly occasion: Occasion;
@@ -205,8 +206,8 @@ async function findOwner(tx: Tx, work: Work, nowMs: number): Promise<Owner> {
     }
   }
   if (provisioning !== "automatic") {
-    const isInvited = provisioning === "invitation" && email !== undefined && occasion.kind === "sign-in";
-    if (!isInvited || !(await work.deps.invitations.isInvited(tx, email, nowMs))) {
+    const mayBeInvited = provisioning === "invitation" && occasion.kind === "sign-in";
+    if (!mayBeInvited || email === undefined || !(await isInvited(tx, email, nowMs))) {
       throw new AppError(
         "DENIED",
         `nobody here belongs to this account at ${provider.displayName}; sign in another way and link it, or ask an administrator`,

@@ -1,6 +1,6 @@
 import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { type Providers, takesPasswords } from "./open-providers.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import { beginSignIn, finishSignIn, signOutAddress } from "./redirect-sign-in.ts";
 import { refusalPage, wantsPage } from "./refusal-page.ts";
 import { clearState } from "./sign-in-state.ts";
@@ -8,7 +8,7 @@ import { clearState } from "./sign-in-state.ts";
 const schemas = () => import("./provider-schema.ts");
 
 /** How a browser finds a way to sign in and goes it; open to everybody. */
-export function signInWithProviderEndpoints(deps: ProviderDeps, providers: Providers): readonly Endpoint[] {
+export function signInWithProviderEndpoints(deps: IdentityDeps, providers: Providers): readonly Endpoint[] {
   return [
     endpoint({
       id: "sign-in-methods.list",

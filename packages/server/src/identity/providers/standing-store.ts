@@ -27,6 +27,18 @@ export async function lockByVerifiedEmail(tx: Tx, email: string): Promise<Standi
   return toStanding(await forUpdate(tx, query).executeTakeFirst());
 }
 
+/** Whether an invitation to this address can still be accepted; the new user finds it among theirs. */
+export async function isInvited(db: Queryable, email: string, nowMs: number): Promise<boolean> {
+  const row = await db
+    .selectFrom("invitations")
+    .select("id")
+    .where("email", "=", email.toLowerCase())
+    .where("expires_at_ms", ">", nowMs)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Whether neither a user nor a namespace has the name, nor one that was renamed. */
 export async function isNameFree(db: Queryable, name: string): Promise<boolean> {
   const taken = await db

@@ -1,8 +1,8 @@
 import { AppError } from "../../lib/app-error.ts";
 import { newUuid } from "../../lib/ids.ts";
 import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import type { Providers } from "./open-providers.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import { hasPasses, type SyncReport, synchronise } from "./synchronise.ts";
 
@@ -20,7 +20,7 @@ const defaultSyncMinutes = 15;
 /** Longer than the longest pass. */
 const leaseMs = 900_000;
 
-export function createSyncWorker(deps: ProviderDeps, providers: Providers): SyncWorker {
+export function createSyncWorker(deps: IdentityDeps, providers: Providers): SyncWorker {
   const stopping = new AbortController();
   const holder = newUuid();
   const triedAtMs = new Map<number, number>();

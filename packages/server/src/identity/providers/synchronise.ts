@@ -2,6 +2,7 @@ import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { anonymous } from "../../access/actor.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { updateUser } from "../users/user-store.ts";
 import { applyStanding } from "./apply-standing.ts";
 import {
@@ -15,7 +16,6 @@ import {
 } from "./identity-store.ts";
 import type { Providers } from "./open-providers.ts";
 import { type DirectoryAnswer, groupKey, type ProviderPerson, type ReadDirectory } from "./provider.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 import { recordSync, type SignInProvider } from "./provider-store.ts";
 import { admits, settleIdentity } from "./settle-identity.ts";
 import { disableOwnRobots, lockStanding } from "./standing-store.ts";
@@ -49,7 +49,7 @@ const system: AuditSource = { actor: { ...anonymous }, client: undefined, reques
  * Repeatable; a pass that breaks off is made good by the next. `UNAVAILABLE` when the provider does not answer; the report says why.
  */
 export async function synchronise(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   provider: SignInProvider,
   signal: AbortSignal,
@@ -79,7 +79,7 @@ type Known = Identity & { readonly user: string };
 
 /** Undefined where a provider cannot be asked who is there. */
 async function readAll(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   provider: SignInProvider,
   known: readonly Known[],
@@ -105,7 +105,7 @@ async function readAll(
   );
 }
 
-function createPass(deps: ProviderDeps, provider: SignInProvider) {
+function createPass(deps: IdentityDeps, provider: SignInProvider) {
   const { database } = deps;
 
   async function listKnown(): Promise<readonly Known[]> {
@@ -195,7 +195,7 @@ function createPass(deps: ProviderDeps, provider: SignInProvider) {
 }
 
 /** An identity that the provider does not vouch for any more. */
-async function lose(deps: ProviderDeps, provider: SignInProvider, known: Known): Promise<void> {
+async function lose(deps: IdentityDeps, provider: SignInProvider, known: Known): Promise<void> {
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     const identity = await lockIdentity(tx, { providerId: provider.id, subject: known.subject });
@@ -269,7 +269,7 @@ function nothing(atMs: number): SyncReport {
 }
 
 async function store(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   provider: SignInProvider,
   report: SyncReport,
   isDone: boolean,

@@ -1,9 +1,9 @@
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { IdentityDeps } from "../identity-deps.ts";
 import { getProvider } from "./manage-providers.ts";
 import type { Providers } from "./open-providers.ts";
 import type { ProviderPerson } from "./provider.ts";
-import type { ProviderDeps } from "./provider-deps.ts";
 
 export interface ProviderTest {
   readonly ok: boolean;
@@ -17,7 +17,7 @@ export interface ProviderTest {
  * what it says of them. Makes no user and signs nobody in. `NOT_FOUND`.
  */
 export async function testProvider(
-  deps: ProviderDeps,
+  deps: IdentityDeps,
   providers: Providers,
   call: Call,
   name: string,

@@ -39,7 +39,8 @@ export function createExternalJwtProvider(
     options: { readonly headers?: Readonly<Record<string, string>>; readonly signal: AbortSignal },
   ): Promise<JWTPayload | undefined> {
     const { status, json } = await ask(url, options);
-    if ([400, 401, 403, 404].includes(status)) return undefined;
+    // Whatever is wrong with what was asked, it is the asker's.
+    if (status >= 400 && status < 500) return undefined;
     const token = json["token"];
     if (status !== 200 || typeof token !== "string")
       throw new Error(`the endpoint answers ${status} without a token`);

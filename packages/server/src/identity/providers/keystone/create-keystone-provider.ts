@@ -119,9 +119,9 @@ async function checkByVersion2(
   };
 }
 
-/** 401 is a wrong password, and 403 a user who may not sign in; anything else is trouble. */
+/** 401 is a wrong password, 403 a user who may not sign in, 400 a name or password that none could be; anything else is trouble. */
 function refuse(status: number): undefined {
-  if (status === 401 || status === 403) return undefined;
+  if (status === 400 || status === 401 || status === 403) return undefined;
   throw new AppError("UNAVAILABLE", `the identity service answers ${status}`);
 }
 

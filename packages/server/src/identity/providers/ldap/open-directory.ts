@@ -163,12 +163,19 @@ function isLdaps(settings: LdapSettings): boolean {
 // RFC 4511, appendix A.
 const noSuchObject = 32;
 const invalidDnSyntax = 34;
+const constraintViolation = 19;
 const inappropriateAuthentication = 48;
 const invalidCredentials = 49;
+const unwillingToPerform = 53;
 
-/** 48: the entry has no password at all. */
+/** 48: the entry has no password at all. 19 and 53: what servers say of accounts that are locked. */
 function isWrongPassword(error: unknown): boolean {
-  return hasCode(error, [invalidCredentials, inappropriateAuthentication]);
+  return hasCode(error, [
+    constraintViolation,
+    inappropriateAuthentication,
+    invalidCredentials,
+    unwillingToPerform,
+  ]);
 }
 
 function isNoSuchObject(error: unknown): boolean {

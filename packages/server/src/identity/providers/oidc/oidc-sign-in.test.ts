@@ -265,6 +265,20 @@ eachDatabase((open) => {
     assert.equal(textField(await (await whoIs(instance, other)).json(), "username"), `${administrator}-2`);
   });
 
+  test("lets in only whom an organization has invited, by a verified address, where that is the policy", async (t) => {
+    const instance = await newInstance(t, await open(t));
+    const accounts = { kim, eve: { ...kim, email_verified: false, preferred_username: "eve" } };
+    const { issuer } = await startOidc(t, [callbackOf(instance, "blue")], accounts);
+    await putOidc(instance, "blue", issuer, { policy: { provisioning: "invitation" } });
+    assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "kim")).reply.status, 403);
+    await sendJson(instance, "POST", "/api/v1/organizations", ada, { name: "acme" });
+    const invitations = "/api/v1/organizations/acme/teams/owners/invitations";
+    const invited = await sendJson(instance, "POST", invitations, ada, { email: kim.email });
+    assert.ok(invited.status < 300, await invited.text());
+    assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "eve")).reply.status, 403);
+    assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "kim")).reply.status, 303);
+  });
+
   test("ends whom a provider has not vouched for as long as its policy says, until it does again", async (t) => {
     const instance = await newInstance(t, await open(t));
     const { issuer } = await startOidc(t, [callbackOf(instance, "blue")], { kim });
