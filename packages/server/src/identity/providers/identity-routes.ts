@@ -62,6 +62,7 @@ export function identityEndpoints(
       method: "POST",
       path: own,
       can: { who: "person" },
+      needsRecentSignIn: true,
       summary:
         "Link an account at a provider: by name and password, or by going to the address in the reply.",
       body: async () => (await schemas()).linkBody,
@@ -73,6 +74,7 @@ export function identityEndpoints(
       method: "DELETE",
       path: `${own}/{id}`,
       can: { who: "person" },
+      needsRecentSignIn: true,
       summary: "Take a link away, unless it is the last way in or the one that the account was made by.",
       handle: async (call, request) => {
         await unlinkOwnIdentity(deps, providers, call, person(call), idIn(request));
@@ -112,6 +114,7 @@ export function identityEndpoints(
       method: "DELETE",
       path: `${ofProvider}/{id}`,
       can: { who: "administrator" },
+      needsRecentSignIn: true,
       summary: "Take somebody's link to a provider away.",
       handle: async (call, request) => {
         await unlinkIdentity(deps, call, request.params["provider"] ?? "", idIn(request));

@@ -67,7 +67,15 @@ export function openProviders(deps: IdentityDeps): Providers {
       const limit = AbortSignal.timeout(options.limitMs ?? timeoutMsOf(provider) * answersPerUse);
       const both = signal === undefined ? limit : AbortSignal.any([signal, limit]);
       try {
-        return await guarded.run(async () => work(await guarded.build(), both));
+        return await guarded.run(async () => {
+          try {
+            return await work(await guarded.build(), both);
+          } catch (error) {
+            // Who goes away in the middle must not make the provider look down to everybody.
+            if (signal?.aborted === true) throw new AppError("OVERLOADED", "the request was given up");
+            throw error;
+          }
+        });
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof AppError && !isFailure(error)) throw error;

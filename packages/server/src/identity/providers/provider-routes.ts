@@ -74,6 +74,7 @@ export function providerEndpoints(
       method: "PUT",
       path: one,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Create a sign-in provider, or make it as the body says; secrets that are left out stay.",
       body: async () => (await schemas()).providerBody,
       reply: async () => (await schemas()).providerReply,
@@ -88,6 +89,7 @@ export function providerEndpoints(
       method: "DELETE",
       path: one,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Delete a sign-in provider with its links to users; the users stay.",
       handle: async (call, request) => {
         await removeProvider(deps, call, nameIn(request));
@@ -146,6 +148,7 @@ export function providerEndpoints(
       method: "PUT",
       path: `${one}/team-bindings`,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Fill a team with the members of a group of the provider.",
       body: async () => (await schemas()).bindingBody,
       handle: (call, request) => changeBinding(call, request, bindTeam),

@@ -2,8 +2,11 @@ import type { Call, Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { type Offer, offerFactors } from "../mfa/offer-factors.ts";
 import { sessionSecretIn } from "../sessions/session-cookie.ts";
 import { startSession } from "../sessions/start-session.ts";
+import { passwordEpochOf } from "../users/password-hash.ts";
+import { findUserById } from "../users/user-store.ts";
 import type { Providers } from "./open-providers.ts";
 import type { PasswordProvider, RedirectProvider } from "./provider.ts";
 import type { SignInProvider } from "./provider-store.ts";
@@ -42,7 +45,8 @@ export async function beginSignIn(
 }
 
 /**
- * A browser is back from a provider: signs it in as who the provider says, or links that identity to the user who began. `DENIED` when the sign-in was
+ * A browser is back from a provider: signs it in as who the provider says, or links that identity to the user who began. Whoever has a second factor here
+ * and showed none there is asked for it first. `DENIED` when the sign-in was
  * not begun in this browser, the provider refuses or its answer is not for us, or the account may not come in. A second time, the provider refuses.
  */
 export async function finishSignIn(
@@ -50,7 +54,7 @@ export async function finishSignIn(
   providers: Providers,
   call: Call,
   request: Request,
-): Promise<{ readonly returnTo: string; readonly setCookie: string | undefined }> {
+): Promise<FinishedSignIn> {
   const { origin } = request;
   const provider = await providers.get(request.params["provider"] ?? "");
   const began = openState(deps, request.headers, { origin, provider: provider.name });
@@ -63,19 +67,30 @@ export async function finishSignIn(
   );
   if (linksUserId !== undefined) {
     await settleIdentity(deps, provider, person, { kind: "link", userId: linksUserId }, call);
-    return { returnTo, setCookie: undefined };
+    return { kind: "done", returnTo, setCookie: undefined };
   }
   const settled = await settleIdentity(deps, provider, person, { kind: "sign-in" }, call);
+  const isMfa = person.methods.some((method) => strongMethods.has(method));
+  if (!isMfa) {
+    const user = await findUserById(deps.database.read, settled.userId);
+    const passwordEpoch = passwordEpochOf(user?.passwordHash);
+    const offer = await offerFactors(deps, "sign-in", { userId: settled.userId, passwordEpoch }, request);
+    if (offer !== undefined) return { kind: "second-factor", offer };
+  }
   const session = await startSession(deps, call, {
     userId: settled.userId,
     method: `${provider.kind}:${provider.name}`,
     amr: person.methods,
-    isMfa: person.methods.some((method) => strongMethods.has(method)),
+    isMfa,
     origin,
     replaces: sessionSecretIn(request.headers, origin),
   });
-  return { returnTo, setCookie: session.setCookie };
+  return { kind: "done", returnTo, setCookie: session.setCookie };
 }
+
+export type FinishedSignIn =
+  | { readonly kind: "done"; readonly returnTo: string; readonly setCookie: string | undefined }
+  | { readonly kind: "second-factor"; readonly offer: Offer };
 
 /** Where a browser goes to end its session at the provider as well; undefined when it need not. */
 export async function signOutAddress(

@@ -2,7 +2,7 @@ import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { type Providers, takesPasswords } from "./open-providers.ts";
 import { beginSignIn, finishSignIn, signOutAddress } from "./redirect-sign-in.ts";
-import { refusalPage, wantsPage } from "./refusal-page.ts";
+import { refusalPage, secondFactorPage, wantsPage } from "./sign-in-page.ts";
 import { clearState } from "./sign-in-state.ts";
 
 const schemas = () => import("./provider-schema.ts");
@@ -61,7 +61,14 @@ export function signInWithProviderEndpoints(deps: IdentityDeps, providers: Provi
       summary: "Where a provider sends the browser back to.",
       handle: async (call, request) => {
         try {
-          const { returnTo, setCookie } = await finishSignIn(deps, providers, call, request);
+          const finished = await finishSignIn(deps, providers, call, request);
+          if (finished.kind === "second-factor") {
+            const cookie = { "set-cookie": clearState(request.origin), "cache-control": "no-store" };
+            if (wantsPage(request.headers)) return secondFactorPage(finished.offer, cookie);
+            const value = { mfaRequired: true, ...finished.offer };
+            return { status: 200, headers: cookie, body: { kind: "json", value } };
+          }
+          const { returnTo, setCookie } = finished;
           const cookies = [clearState(request.origin), ...(setCookie === undefined ? [] : [setCookie])];
           return redirect(returnTo, cookies);
         } catch (error) {

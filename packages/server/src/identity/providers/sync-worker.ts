@@ -3,7 +3,7 @@ import { newUuid } from "../../lib/ids.ts";
 import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { Providers } from "./open-providers.ts";
-import type { SignInProvider } from "./provider-store.ts";
+import { listProviders, type SignInProvider } from "./provider-store.ts";
 import { hasPasses, type SyncReport, synchronise } from "./synchronise.ts";
 
 export interface SyncWorker {
@@ -59,9 +59,9 @@ export function createSyncWorker(deps: IdentityDeps, providers: Providers): Sync
 
   async function round(): Promise<void> {
     const nowMs = deps.clock.nowMs();
-    for (const provider of await providers.list()) {
+    // As the rows are now: a pass of another instance is in them.
+    for (const provider of await listProviders(deps.database.read)) {
       if (stopping.signal.aborted || !provider.isEnabled || !hasPasses(provider)) continue;
-      // Another instance's pass counts too: the row has when it ended. The list is older than that row may be, and a pass too many does no harm.
       const lastMs = Math.max(provider.syncedAtMs ?? 0, triedAtMs.get(provider.id) ?? 0);
       if (nowMs - lastMs < minutesOf(provider) * 60_000) continue;
       await pass(provider).catch((error: unknown) => {

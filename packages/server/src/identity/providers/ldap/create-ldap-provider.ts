@@ -23,7 +23,9 @@ export function createLdapProvider(
       run(signal, async (directory) => {
         await directory.bindAsSearcher();
         const entry = await findEntry(directory, settings, username);
-        if (entry === undefined || !(await directory.bind(entry.dn, password))) return undefined;
+        // Nobody's password is tried, too: who is there is not told by the time it takes.
+        const dn = entry?.dn ?? `cn=nobody-of-this-name,${settings.userBases[0] ?? ""}`;
+        if (!(await directory.bind(dn, password)) || entry === undefined) return undefined;
         await directory.bindAsSearcher();
         return toPerson(settings, entry, await findGroups(directory, settings, entry));
       }),

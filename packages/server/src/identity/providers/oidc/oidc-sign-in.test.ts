@@ -299,6 +299,24 @@ eachDatabase((open) => {
     assert.equal(await user(), false);
   });
 
+  test("asks for the second factor that somebody has here, when the provider saw none", async (t) => {
+    const instance = await newInstance(t, await open(t));
+    const { issuer } = await startOidc(t, [callbackOf(instance, "blue")], { kim });
+    await putOidc(instance, "blue", issuer);
+    await signIn(instance, openRedirectBrowser(), "blue", "kim");
+    await instance.database.transaction(async (tx) => {
+      const user = tx.selectFrom("users").select("id").where("username", "=", "kim.possible");
+      const { id } = await user.executeTakeFirstOrThrow();
+      const seed = { user_id: id, seed: "sealed", last_counter: 0, created_at_ms: 0, last_used_at_ms: null };
+      await tx.insertInto("totp_seeds").values(seed).execute();
+    });
+    const browser = openRedirectBrowser();
+    const { reply } = await signIn(instance, browser, "blue", "kim");
+    assert.equal(reply.status, 200);
+    assert.match(await reply.text(), /action="\/api\/v1\/sign-in\/mfa"[^]*name="ticket"[^]*name="code"/);
+    assert.equal(browser.cookies(instance.origin), "", "no session yet, and the state is used up");
+  });
+
   test("says that a provider which is down cannot be asked, and stays usable beside it", async (t) => {
     const instance = await newInstance(t, await open(t));
     await putOidc(instance, "blue", "http://127.0.0.1:9");
