@@ -72,6 +72,32 @@ describe("entrepot org, team and grant", () => {
     assert.deepEqual(await lines("org", "rm", "acme", "--yes"), ["acme deleted"]);
   });
 
+  it("makes a robot that signs in, rotates its secret and takes it away", async () => {
+    await lines("org", "create", "works");
+    const [secret = ""] = await lines(
+      "robot",
+      "create",
+      "works+ci",
+      "--days",
+      "30",
+      "--description",
+      "builds",
+    );
+    const status = async (password: string) => {
+      const authorization = `Basic ${Buffer.from(`works+ci:${password}`).toString("base64")}`;
+      return (await fetch(`${registry.origin}/api/v1/me`, { headers: { authorization } })).status;
+    };
+    assert.equal(await status(secret), 200);
+    assert.match((await lines("robot", "ls", "works"))[0] ?? "", /^works\+ci false 20\d\d-.* builds$/);
+    await lines("grant", "set", "works/**", "works+ci", "write");
+    const [next = ""] = await lines("robot", "rotate", "works+ci", "--grace-seconds", "0");
+    assert.deepEqual([await status(secret), await status(next)], [401, 200]);
+    assert.deepEqual(await lines("robot", "disable", "works+ci"), ["works+ci: disabled"]);
+    assert.equal(await status(next), 401);
+    assert.deepEqual(await lines("robot", "rm", "works+ci"), ["works+ci: deleted"]);
+    assert.equal((await run("robot", "rm", "works")).code, 2);
+  });
+
   it("says what the server says when it refuses, and 2 for what is wrong on the line", async () => {
     await lines("org", "create", "beta");
     const refused = await run("team", "remove", "beta/owners", administrator.username);

@@ -14,6 +14,7 @@ import { mailCommand } from "./commands/mail-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { providerCommand } from "./commands/provider-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
+import { robotCommand } from "./commands/robot-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
 import { teamCommand } from "./commands/team-command.ts";
@@ -47,6 +48,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     gcCommand(contextOf),
     orgCommand(contextOf),
     teamCommand(contextOf),
+    robotCommand(contextOf),
     grantCommand(contextOf),
     mailCommand(contextOf),
     trustRuleCommand(contextOf),

@@ -102,6 +102,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
       createdBy: config.organizationCreation,
       newMembers: config.organizationNewMembers,
       invitationDays: config.invitationDays,
+      maxRobotDays: config.maxRobotDays,
     },
   });
   return {

@@ -26,4 +26,13 @@ export const organizationSettings = {
     max: 90,
     description: "How many days an invitation can be accepted.",
   }),
+  maxRobotDays: numberSetting({
+    key: "robots.maxDays",
+    variable: "ENTREPOT_ROBOTS_MAX_DAYS",
+    defaultValue: 0,
+    min: 0,
+    max: 36_500,
+    description:
+      "Longest life, from now on, that a robot can be given, in days. 0 = any, and robots that never expire.",
+  }),
 } as const;

@@ -8,6 +8,7 @@ import type { IdentityDeps } from "./identity-deps.ts";
 import { invitationEndpoints } from "./invitations/invitation-routes.ts";
 import { pruneInvitations } from "./invitations/invitation-store.ts";
 import { organizationEndpoints } from "./organizations/organization-routes.ts";
+import { robotEndpoints } from "./robots/robot-routes.ts";
 import { teamEndpoints } from "./teams/team-routes.ts";
 
 /** Whose namespaces are, who works in them, and what is granted there. */
@@ -16,6 +17,7 @@ export function namespaceEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     ...organizationEndpoints(deps),
     ...teamEndpoints(deps),
     ...invitationEndpoints(deps),
+    ...robotEndpoints(deps),
     ...grantEndpoints(deps),
     ...namespaceGrantEndpoints(deps),
     ...defaultGrantEndpoints(deps),

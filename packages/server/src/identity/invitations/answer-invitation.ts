@@ -1,5 +1,5 @@
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
-import type { UserActor } from "../../access/actor.ts";
+import { isLimited, type UserActor } from "../../access/actor.ts";
 import { recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -173,13 +173,7 @@ async function checkInvited(tx: Tx, invitation: Invitation, userId: number, whic
 function personIn(call: Call): UserActor {
   const { actor } = call;
   if (actor.kind === "anonymous") throw new AppError("UNAUTHORIZED", "sign in first");
-  if (
-    actor.kind === "user" &&
-    actor.account === "person" &&
-    actor.limits === undefined &&
-    actor.credentialScopes === undefined
-  )
-    return actor;
+  if (actor.kind === "user" && actor.account === "person" && !isLimited(actor)) return actor;
   throw new AppError("DENIED", "only a person with an unlimited credential may do this");
 }
 

@@ -1,4 +1,4 @@
-import type { Actor } from "../../access/actor.ts";
+import { type Actor, isLimited } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
 import type { Tx } from "../../storage/database/database.ts";
@@ -31,8 +31,8 @@ export async function listOrganizationPage(
   actor: Actor,
   page: Page,
 ): Promise<{ readonly organizations: readonly Namespace[]; readonly hasMore: boolean }> {
-  const isLimited = actor.limits !== undefined || actor.credentialScopes !== undefined;
-  if (page.limit === 0 || actor.kind !== "user" || isLimited) return { organizations: [], hasMore: false };
+  if (page.limit === 0 || actor.kind !== "user" || isLimited(actor))
+    return { organizations: [], hasMore: false };
   const memberId = deps.access.isAuditor(actor) ? undefined : actor.userId;
   const rows = await listOrganizations(deps.database.read, memberId, { ...page, limit: page.limit + 1 });
   return { organizations: rows.slice(0, page.limit), hasMore: rows.length > page.limit };

@@ -91,6 +91,7 @@ export function organizationEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can: admin,
+      needsRecentSignIn: true,
       summary: "Delete an organization that has no repositories, with its teams, robots and grants.",
       handle: async (call, request) => {
         await deleteOrganization(deps, call, request.params["namespace"] ?? "");

@@ -5,4 +5,6 @@ export interface OrganizationSettings {
   readonly newMembers: "added" | "invited";
   /** How long an invitation can be accepted. */
   readonly invitationDays: number;
+  /** Longest life of a robot; 0 = for good, if wanted. */
+  readonly maxRobotDays: number;
 }

@@ -71,7 +71,7 @@ function setUp(database: Database) {
     accounts: { signUp: "off", allowedDomains: [] },
     sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000, recentMs: 600_000 },
     mfa: { requiredOf: "nobody" },
-    organizations: { createdBy: "everyone", newMembers: "added", invitationDays: 7 },
+    organizations: { createdBy: "everyone", newMembers: "added", invitationDays: 7, maxRobotDays: 0 },
   };
   return { deps, clock, passwords, secrets: createSecretVerifier(deps) };
 }

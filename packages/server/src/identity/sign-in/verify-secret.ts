@@ -8,6 +8,7 @@ import type { IdentityDeps } from "../identity-deps.ts";
 import { limitByIssuer } from "../issuers/limit-by-issuer.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import type { AskProviders } from "../providers/ask-providers.ts";
+import { limitByOwner } from "../robots/limit-by-owner.ts";
 import { isAccountName, isMachineName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById, findUserByName } from "../users/user-store.ts";
@@ -171,7 +172,8 @@ async function loadLiving(
   const accessToken = await findAccessTokenById(database.read, accessTokenId);
   if (accessToken?.userId !== userId) return undefined;
   const living = { user, accessToken, passwordEpoch: undefined };
-  return user.kind === "issued" ? limitByIssuer(database.read, living) : living;
+  if (user.kind === "issued") return limitByIssuer(database.read, living);
+  return user.kind === "robot" ? { ...living, user: await limitByOwner(database.read, user) } : living;
 }
 
 function needsToken(): AppError {

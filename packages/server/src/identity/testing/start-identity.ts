@@ -99,6 +99,7 @@ export async function startIdentity(
       createdBy: "everyone",
       newMembers: "added",
       invitationDays: 7,
+      maxRobotDays: 0,
       ...options.organizations,
     },
   });
