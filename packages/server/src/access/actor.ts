@@ -52,6 +52,8 @@ export interface UserActor {
   readonly limits: readonly Scope[] | undefined;
   /** The scopes that its owner gave an access token when making it; nothing wider can be had with it. Undefined = not limited. */
   readonly credentialScopes: readonly CredentialScope[] | undefined;
+  /** An account that an issuer made: it may do what its scopes carry, which are those of its issuer's box, without any grant. */
+  readonly isGivenByIssuer?: boolean | undefined;
   /** What was shown is for the registry and its tokens, and no good for the management API. */
   readonly isForRegistryOnly?: boolean | undefined;
 }

@@ -57,7 +57,7 @@ export function createAccess(deps: AccessDeps): Access {
     if (isVouchedFor(actor)) {
       return atPlace(facts, repositoryActions).filter((action) => isPossible(facts.state, action));
     }
-    const sources = rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs: clock.nowMs() });
+    const sources = rightsFrom(facts, askerOf(actor, repository), { anonymousAccess, nowMs: clock.nowMs() });
     return union(sources).filter((action) => isPossible(facts.state, action));
   }
 
@@ -159,6 +159,7 @@ export function createAccess(deps: AccessDeps): Access {
     return (
       isVouchedFor(actor) ||
       isRegistryAdmin(actor) ||
+      (actor.kind === "user" && actor.isGivenByIssuer === true) ||
       anonymousAccess === "full" ||
       own.visibilities.includes(row.visibility) ||
       own.repositoryIds.includes(row.id) ||
@@ -254,7 +255,7 @@ export function createAccess(deps: AccessDeps): Access {
         state: facts.state,
         createOnPush: facts.createOnPush,
         authority: await authorityOver(actor, repository),
-        rights: rightsFrom(facts, askerOf(actor), { anonymousAccess, nowMs }),
+        rights: rightsFrom(facts, askerOf(actor, repository), { anonymousAccess, nowMs }),
         expiredGrantIds: facts.grants.filter((grant) => hasEnded(grant, nowMs)).map(({ id }) => id),
         allowed: await rights(actor, repository, facts),
       };
@@ -310,8 +311,13 @@ function isRegistryAuditor(actor: Actor): boolean {
   return actor.kind === "user" && actor.isAuditor && actor.account !== "issuer";
 }
 
-function askerOf(actor: Actor): Asker {
-  if (actor.kind === "user") return { account: actor.account, isAdmin: isRegistryAdmin(actor) };
+function askerOf(actor: Actor, repository?: string): Asker {
+  if (actor.kind === "user") {
+    const asker = { account: actor.account, isAdmin: isRegistryAdmin(actor) };
+    if (actor.isGivenByIssuer !== true || repository === undefined) return asker;
+    const given = repositoryActions.filter((action) => carries(actor.credentialScopes, action, repository));
+    return { ...asker, given };
+  }
   // Somebody from outside is nobody of the house: public repositories are theirs as everybody's.
   return { account: actor.kind === "external" ? "issued" : "anonymous", isAdmin: false };
 }

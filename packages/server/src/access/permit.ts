@@ -7,6 +7,8 @@ import { actionsOf } from "./roles.ts";
 export interface Asker {
   readonly account: AccountKind | "anonymous";
   readonly isAdmin: boolean;
+  /** What the issuer of the account has given it here. */
+  readonly given?: readonly RepositoryAction[];
 }
 
 /** Where rights come from, most direct first; "why can X do Y?" is answered in these words. */
@@ -15,6 +17,7 @@ export type Reason =
   | { readonly by: "owner" }
   | { readonly by: "team-role"; readonly role: "creator" | "admin" }
   | { readonly by: "grant"; readonly grantId: number }
+  | { readonly by: "issuer" }
   | { readonly by: "visibility" }
   | { readonly by: "open-registry" };
 
@@ -34,6 +37,9 @@ export function rightsFrom(facts: RightsFacts, asker: Asker, world: World): read
   if (asker.isAdmin) rights.push({ actions: actionsOf.admin, reason: { by: "administrator" } });
   // An issuer makes credentials for others; with its own it can do what anybody can.
   if (asker.account !== "issuer") rights.push(...ownRights(facts, world.nowMs));
+  if (asker.given !== undefined) {
+    rights.push({ actions: atPlace(facts, asker.given), reason: { by: "issuer" } });
+  }
   if (facts.repositoryId !== undefined && isOpenTo(facts, asker, world.anonymousAccess)) {
     rights.push({ actions: ["pull"], reason: { by: "visibility" } });
   }

@@ -12,9 +12,11 @@ import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import { accessReportEndpoints } from "./access-reports/access-report-routes.ts";
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
+import { pruneAccessTokens } from "./access-tokens/access-token-store.ts";
 import { createAccounts } from "./accounts/accounts.ts";
 import { elevateActor } from "./elevations/elevate-actor.ts";
 import { createElevations } from "./elevations/elevations.ts";
+import { pruneSecrets } from "./credentials/secret-store.ts";
 import { createFederation } from "./federation/federation.ts";
 import type {
   AccountSettings,
@@ -24,6 +26,7 @@ import type {
   SessionSettings,
   TokenSettings,
 } from "./identity-deps.ts";
+import { createIssuers } from "./issuers/issuers.ts";
 import { createMfa } from "./mfa/mfa.ts";
 import { resetFactors } from "./mfa/remove-factors.ts";
 import { namespaceEndpoints, pruneNamespaces } from "./namespaces.ts";
@@ -91,6 +94,9 @@ export interface Identity {
 }
 
 const unusedRefreshTokenMs = 90 * 86_400_000;
+/** For their owners to see what has ended. */
+const expiredTokenKeptMs = 60 * 86_400_000;
+const secretKeptMs = 86_400_000;
 
 export function createIdentity(options: IdentityOptions): Identity {
   const deps: IdentityDeps = { ...options, passwords: createPasswordHasher() };
@@ -111,6 +117,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     (headers, site) => sessions.find(headers, site),
     deps,
   );
+  const issuers = createIssuers(deps);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -125,6 +132,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...providers.endpoints,
       ...federation.endpoints,
       ...elevations.endpoints,
+      ...issuers.endpoints,
     ],
     authenticate: async (headers, address, site, target) =>
       elevateActor(deps, await authenticate(headers, address, site, target)),
@@ -147,9 +155,12 @@ export function createIdentity(options: IdentityOptions): Identity {
           const nowMs = deps.clock.nowMs();
           await pruneRefreshTokens(tx, nowMs - unusedRefreshTokenMs, 1_000);
           await pruneNamespaces(tx, nowMs, 1_000);
+          await pruneSecrets(tx, nowMs - secretKeptMs, 1_000);
+          await pruneAccessTokens(tx, nowMs - expiredTokenKeptMs, 1_000);
         },
         { durable: false },
       );
+      await issuers.prune();
       await sessions.prune();
       await accounts.prune();
       await mfa.prune();

@@ -90,6 +90,8 @@ function sentenceOf(reason: Reason, grant: Grant | undefined, explanation: Expla
         : "is in a team that may create repositories in the namespace";
     case "grant":
       return grant === undefined ? "a grant that was just taken back" : describeGrant(grant);
+    case "issuer":
+      return "the issuer of the account has given it this";
     case "visibility":
       return `the repository is ${explanation.visibility}`;
     case "open-registry":

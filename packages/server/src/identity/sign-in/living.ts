@@ -40,6 +40,7 @@ export function actorOf(
     passwordEpoch,
     limits: undefined,
     credentialScopes: accessToken?.scopes,
+    ...(user.kind === "issued" && accessToken?.kind === "issued" ? { isGivenByIssuer: true } : {}),
     ...(isForRegistryOnly(accessToken, credential) ? { isForRegistryOnly: true } : {}),
   };
 }
