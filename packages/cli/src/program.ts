@@ -3,10 +3,12 @@ import type { ContextOf } from "./command-context.ts";
 import { adminCommand } from "./commands/admin-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
+import { credentialCommand } from "./commands/credential-command.ts";
 import { doctorCommand } from "./commands/doctor-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
 import { grantCommand } from "./commands/grant-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
+import { issuerCommand } from "./commands/issuer-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
@@ -18,6 +20,7 @@ import { robotCommand } from "./commands/robot-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
 import { teamCommand } from "./commands/team-command.ts";
+import { tokenCommand } from "./commands/token-command.ts";
 import { trustRuleCommand } from "./commands/trust-rule-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
@@ -49,6 +52,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     orgCommand(contextOf),
     teamCommand(contextOf),
     robotCommand(contextOf),
+    tokenCommand(contextOf),
+    issuerCommand(contextOf),
+    credentialCommand(contextOf),
     grantCommand(contextOf),
     mailCommand(contextOf),
     trustRuleCommand(contextOf),

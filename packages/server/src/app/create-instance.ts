@@ -62,6 +62,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     signInRules: stores.identity.signInRules,
     access: stores.access,
     tokenService: config.tokenService,
+    onServed: (served) => stores.identity.recordUsage(served),
     publicUrl: config.publicUrl,
     trustProxy: config.trustProxy,
     limits: {

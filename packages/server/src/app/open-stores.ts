@@ -83,6 +83,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     log,
     secretBox,
     outgoing,
+    passwordsOnRegistry: config.passwordsOnRegistry,
     mails: createMailQueue(secretBox),
     trail: audit.trail,
     defaultNamespace,

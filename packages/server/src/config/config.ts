@@ -1,5 +1,6 @@
 import { accountSettings } from "./account-settings.ts";
 import { auditSettings } from "./audit-settings.ts";
+import { credentialSettings } from "./credential-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
@@ -304,6 +305,7 @@ export const settings = {
     description: "How long requests under way may take to finish after SIGTERM.",
   }),
   ...auditSettings,
+  ...credentialSettings,
   ...outgoingSettings,
 } as const;
 

@@ -5,6 +5,7 @@ import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
 import type { Access } from "../access/access.ts";
 import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import { type Actor, isLimited } from "../access/actor.ts";
+import { carries, tagLimits } from "../access/credential-scope.ts";
 import { AppError } from "../lib/app-error.ts";
 import { assertNever } from "../lib/assert-never.ts";
 import type { Endpoint, Permission } from "./endpoint.ts";
@@ -26,7 +27,11 @@ export async function authorize(
 ): Promise<Target["params"]> {
   refuseMisplaced(actor, endpoint);
   if (endpoint.can.who === "repository") {
-    return authorizeRepository(access, actor, { can: endpoint.can, params: target.params });
+    return authorizeRepository(access, actor, {
+      can: endpoint.can,
+      params: target.params,
+      honoursTagLimits: endpoint.honoursTagLimits === true,
+    });
   }
   await authorizeOther(access, actor, endpoint.can, target);
   return target.params;
@@ -35,10 +40,24 @@ export async function authorize(
 async function authorizeRepository(
   access: Access,
   actor: Actor,
-  { can, params }: Pick<Target, "params"> & { readonly can: Extract<Permission, { who: "repository" }> },
+  asked: Pick<Target, "params"> & {
+    readonly can: Extract<Permission, { who: "repository" }>;
+    readonly honoursTagLimits: boolean;
+  },
 ): Promise<Target["params"]> {
+  const { can, params } = asked;
   const repository = parseRepositoryName(params["name"] ?? "");
   const { decision, name } = await access.locate(actor, can.action, repository);
+  if (
+    decision === "allowed" &&
+    !asked.honoursTagLimits &&
+    isForSomeTags(actor, can.action, [repository, name])
+  ) {
+    throw new AppError(
+      "DENIED",
+      "the credential is limited to some tags, and this is about the whole repository",
+    );
+  }
   if (decision === "allowed") return name === repository ? params : { ...params, name };
   if (can.orOverseer === true && (await oversees(access, actor, repository))) return params;
   if (decision === "unauthenticated") throw signIn();
@@ -113,6 +132,16 @@ const namespaceVerbs: Readonly<Record<NamespaceAction, string>> = {
   create: "create repositories in",
   admin: "administer",
 };
+
+/** By whichever name of the repository the credential was made for. */
+function isForSomeTags(
+  { credentialScopes }: Actor,
+  action: RepositoryAction,
+  names: readonly RepositoryName[],
+): boolean {
+  const named = names.find((name) => carries(credentialScopes, action, name));
+  return named !== undefined && tagLimits(credentialScopes, action, named) !== undefined;
+}
 
 /** What some accounts and credentials are never good for, whatever else they may. */
 function refuseMisplaced(actor: Actor, { can, path }: Endpoint): void {

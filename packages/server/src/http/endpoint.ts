@@ -38,6 +38,11 @@ export interface Endpoint {
   readonly body?: () => Promise<TSchema>;
   /** Shape of the JSON reply, for the documents; absent for OCI endpoints. */
   readonly reply?: () => Promise<TSchema>;
+  /**
+   * The handler sees to it that a credential that is limited to some tags stays within them. Endpoints about a repository that do not say so are closed
+   * to such credentials.
+   */
+  readonly honoursTagLimits?: true;
   /** Scopes a challenge names beyond the one that follows from `can` (a mount also needs pull on its source). */
   readonly extraScopes?: (request: Pick<Request, "params" | "query">) => readonly Scope[];
   handle(call: Call, request: Request): Promise<Reply>;

@@ -1,18 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { actorName } from "../access/actor.ts";
-import type { Log } from "../lib/log.ts";
 import type { Answered } from "./answered.ts";
+import type { HttpDeps } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
 import { presentedName } from "./presented-name.ts";
 import type { Progress } from "./progress.ts";
 
 /** Counts a request and writes its log line: once, at the end, whatever became of it. */
 export function finishRequest(
-  deps: {
-    readonly log: Log;
-    readonly httpMetrics: HttpMetrics;
-    readonly onAnswered?: ((answered: Answered) => void) | undefined;
-  },
+  deps: Pick<HttpDeps, "log" | "onAnswered" | "onServed"> & { readonly httpMetrics: HttpMetrics },
   request: IncomingMessage,
   progress: Progress,
   isAborted: boolean,
@@ -23,6 +19,19 @@ export function finishRequest(
   const { status, bytesOut } = progress;
   const bytesIn = bytesReceived(request, progress);
   deps.httpMetrics.finished({ endpoint, method, status, durationMs, bytesIn, bytesOut });
+  if (progress.endpoint !== undefined) {
+    const { actor, params } = progress;
+    const { path } = progress.endpoint;
+    deps.onServed?.({
+      endpointId: endpoint,
+      path,
+      actor,
+      repository: params["name"],
+      status,
+      bytesIn,
+      bytesOut,
+    });
+  }
   const fields = {
     requestId: progress.requestId,
     method,

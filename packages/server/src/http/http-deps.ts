@@ -27,6 +27,8 @@ export interface HttpDeps {
   readonly limits: HttpLimits;
   /** Undefined = nothing is limited. */
   readonly rateLimits?: RateLimits | undefined;
+  /** Told of each request that was answered; must not wait. */
+  readonly onServed?: ((served: Served) => void) | undefined;
   /** PEM; undefined = plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly sendfile: "auto" | "off";
@@ -49,6 +51,18 @@ export interface CallSite {
   readonly method: string;
   /** What the client called us: scheme://host[:port]. */
   readonly origin: string;
+}
+
+/** A request that was answered, for those who count. */
+export interface Served {
+  readonly endpointId: string;
+  readonly path: string;
+  readonly actor: Actor;
+  /** The `{name}` of the path. */
+  readonly repository: string | undefined;
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 export interface HttpLimits {

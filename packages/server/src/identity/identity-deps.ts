@@ -9,6 +9,7 @@ import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
 import type { SignInOutside } from "./decision-points/sign-in-outside.ts";
 import type { OrganizationSettings } from "./organizations/organization-settings.ts";
+import type { RegistryPasswordPolicy } from "./sign-in/registry-passwords.ts";
 import type { PasswordHasher } from "./users/password-hash.ts";
 
 export interface IdentityDeps {
@@ -28,6 +29,7 @@ export interface IdentityDeps {
   readonly organizations: OrganizationSettings;
   readonly accounts: AccountSettings;
   readonly mfa: MfaSettings;
+  readonly passwordsOnRegistry: RegistryPasswordPolicy;
   /** Those outside who vouch for people and programs; undefined = nobody does. */
   readonly outside?: OutsideSignIn | undefined;
 }

@@ -5,6 +5,7 @@ import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
 import type { SignInRules } from "../http/check-sign-in.ts";
 import type { Endpoint } from "../http/endpoint.ts";
+import type { Served } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
@@ -14,9 +15,11 @@ import { accessReportEndpoints } from "./access-reports/access-report-routes.ts"
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { pruneAccessTokens } from "./access-tokens/access-token-store.ts";
 import { createAccounts } from "./accounts/accounts.ts";
+import { pruneSecrets } from "./credentials/secret-store.ts";
+import { createUsageRecorder, dayMs } from "./credentials/usage-recorder.ts";
+import { pruneUsage } from "./credentials/usage-store.ts";
 import { elevateActor } from "./elevations/elevate-actor.ts";
 import { createElevations } from "./elevations/elevations.ts";
-import { pruneSecrets } from "./credentials/secret-store.ts";
 import { createFederation } from "./federation/federation.ts";
 import type {
   AccountSettings,
@@ -35,6 +38,8 @@ import { createSignInProviders } from "./providers/providers.ts";
 import { reservedNameEndpoints } from "./reserved-names/reserved-name-routes.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { type Authenticate, createAuthenticator } from "./sign-in/authenticate.ts";
+import { clientPasswordEndpoints } from "./sign-in/client-password-routes.ts";
+import type { RegistryPasswordPolicy } from "./sign-in/registry-passwords.ts";
 import { createSecretVerifier } from "./sign-in/verify-secret.ts";
 import { pruneRefreshTokens } from "./token-service/refresh-token-store.ts";
 import { createSigningKeys } from "./token-service/signing-keys.ts";
@@ -64,6 +69,7 @@ export interface IdentityOptions {
   readonly organizations: OrganizationSettings;
   readonly mfa: MfaSettings;
   readonly outside?: OutsideSignIn;
+  readonly passwordsOnRegistry: RegistryPasswordPolicy;
 }
 
 /** The identity area as the composition root and the areas above see it. */
@@ -88,6 +94,8 @@ export interface Identity {
   work(): Promise<void>;
   /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
+  /** Counts what a credential was used for. Never waits. */
+  recordUsage(served: Served): void;
   /** Begins what the area does by itself: following the directories that people sign in with, closing elevations. */
   start(): void;
   stop(): Promise<void>;
@@ -97,6 +105,7 @@ const unusedRefreshTokenMs = 90 * 86_400_000;
 /** For their owners to see what has ended. */
 const expiredTokenKeptMs = 60 * 86_400_000;
 const secretKeptMs = 86_400_000;
+const usageKeptDays = 400;
 
 export function createIdentity(options: IdentityOptions): Identity {
   const deps: IdentityDeps = { ...options, passwords: createPasswordHasher() };
@@ -118,6 +127,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     deps,
   );
   const issuers = createIssuers(deps);
+  const usage = createUsageRecorder(deps);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -133,6 +143,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...federation.endpoints,
       ...elevations.endpoints,
       ...issuers.endpoints,
+      ...clientPasswordEndpoints(deps, secrets),
     ],
     authenticate: async (headers, address, site, target) =>
       elevateActor(deps, await authenticate(headers, address, site, target)),
@@ -155,6 +166,7 @@ export function createIdentity(options: IdentityOptions): Identity {
           const nowMs = deps.clock.nowMs();
           await pruneRefreshTokens(tx, nowMs - unusedRefreshTokenMs, 1_000);
           await pruneNamespaces(tx, nowMs, 1_000);
+          await pruneUsage(tx, Math.floor(nowMs / dayMs) - usageKeptDays);
           await pruneSecrets(tx, nowMs - secretKeptMs, 1_000);
           await pruneAccessTokens(tx, nowMs - expiredTokenKeptMs, 1_000);
         },
@@ -166,13 +178,16 @@ export function createIdentity(options: IdentityOptions): Identity {
       await mfa.prune();
       await federation.prune();
     },
+    recordUsage: (served) => usage.record(served),
     start() {
+      usage.start();
       providers.start();
       elevations.start();
     },
     async stop() {
       await elevations.stop();
       await providers.stop();
+      await usage.stop();
     },
   };
 }

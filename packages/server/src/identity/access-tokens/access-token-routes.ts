@@ -1,7 +1,9 @@
 import { toScopeJson } from "../../access/credential-scope.ts";
-import { type Endpoint, endpoint, type Request } from "../../http/endpoint.ts";
-import { AppError } from "../../lib/app-error.ts";
+import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { credentialFormats, credentialReply } from "../credentials/credential-reply.ts";
+import { pathId } from "../credentials/path-id.ts";
+import { readUsage } from "../credentials/read-usage.ts";
+import { usageParameters } from "../credentials/usage-reply.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getUser } from "../users/find-users.ts";
 import type { AccessTokenPatch, NewAccessToken, Rotation } from "./access-token-schema.ts";
@@ -26,7 +28,7 @@ const person = { who: "person" } as const;
 
 /** Everybody's own access tokens, and what administrators see and end of others'. */
 export function accessTokenEndpoints(deps: IdentityDeps): readonly Endpoint[] {
-  return [...ownEndpoints(deps), ...secretEndpoints(deps), ...othersEndpoints(deps)];
+  return [...ownEndpoints(deps), ...secretEndpoints(deps), ...usageEndpoints(deps), ...othersEndpoints(deps)];
 }
 
 function ownEndpoints(deps: IdentityDeps): readonly Endpoint[] {
@@ -68,7 +70,7 @@ function ownEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "One of one's own access tokens.",
       reply: async () => (await schemas()).accessTokenReply,
       handle: async (call, request) => {
-        const value = shapeToken(await getOwnAccessToken(deps, call, idOf(request, "id")));
+        const value = shapeToken(await getOwnAccessToken(deps, call, pathId(request, "id")));
         return { status: 200, body: { kind: "json", value } };
       },
     }),
@@ -82,7 +84,7 @@ function ownEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: async () => (await schemas()).accessTokenReply,
       handle: async (call, request) => {
         const change = request.body as AccessTokenPatch; // as: checked against `body` before
-        const value = shapeToken(await changeAccessToken(deps, call, idOf(request, "id"), change));
+        const value = shapeToken(await changeAccessToken(deps, call, pathId(request, "id"), change));
         return { status: 200, body: { kind: "json", value } };
       },
     }),
@@ -93,7 +95,7 @@ function ownEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       can: person,
       summary: "Revoke an access token and all that was got with it.",
       handle: async (call, request) => {
-        await revokeAccessToken(deps, call, idOf(request, "id"));
+        await revokeAccessToken(deps, call, pathId(request, "id"));
         return { status: 204 };
       },
     }),
@@ -114,7 +116,7 @@ function secretEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: async () => (await schemas()).createdAccessToken,
       handle: async (call, request) => {
         const body = request.body as Rotation; // as: checked against `body` before
-        const id = idOf(request, "id");
+        const id = pathId(request, "id");
         const { secret } = await rotateAccessToken(deps, call, id, body);
         const value = { token: shapeToken(await getOwnAccessToken(deps, call, id)) };
         return credentialReply(request, 200, { username: usernameOf(call.actor), secret, value });
@@ -127,8 +129,27 @@ function secretEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       can: person,
       summary: "End one of the two secrets of an access token.",
       handle: async (call, request) => {
-        await revokeTokenSecret(deps, call, idOf(request, "id"), idOf(request, "secret"));
+        await revokeTokenSecret(deps, call, pathId(request, "id"), pathId(request, "secret"));
         return { status: 204 };
+      },
+    }),
+  ];
+}
+
+function usageEndpoints(deps: IdentityDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      id: "access-tokens.usage",
+      method: "GET",
+      path: `${item}/usage`,
+      can: person,
+      summary: "What an access token was used for, by day and repository.",
+      query: usageParameters,
+      reply: async () => (await schemas()).usageList,
+      handle: async (call, request) => {
+        const { token } = await getOwnAccessToken(deps, call, pathId(request, "id"));
+        const value = await readUsage(deps, { accessTokenId: token.id }, request.query);
+        return { status: 200, body: { kind: "json", value } };
       },
     }),
   ];
@@ -157,18 +178,11 @@ function othersEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "Revoke a user's access token and all that was got with it.",
       handle: async (call, request) => {
         const { id: userId, username } = await getUser(deps, request.params["username"] ?? "");
-        await revokeTokenOf(deps, call, { userId, username }, idOf(request, "id"));
+        await revokeTokenOf(deps, call, { userId, username }, pathId(request, "id"));
         return { status: 204 };
       },
     }),
   ];
-}
-
-/** A number of the path. `NOT_FOUND` for what is none. */
-export function idOf(request: Pick<Request, "params">, name: string): number {
-  const text = request.params[name] ?? "";
-  if (!/^[0-9]{1,15}$/.test(text)) throw new AppError("NOT_FOUND", `there is no such ${name}`);
-  return Number(text);
 }
 
 function usernameOf(actor: { readonly kind: string; readonly username?: string }): string {

@@ -108,6 +108,17 @@ export const freshSecret = {
 };
 export const createdAccessToken = Type.Object({ token: accessTokenReply, ...freshSecret });
 
+const usageCounts = {
+  pulls: Type.Integer({ description: "manifests read" }),
+  pushes: Type.Integer({ description: "manifests written" }),
+  bytesOut: Type.Integer(),
+  bytesIn: Type.Integer(),
+};
+export const usageList = Type.Object({
+  usage: Type.Array(Type.Object({ day: Type.String(), repository: Type.String(), ...usageCounts })),
+  total: Type.Object(usageCounts),
+});
+
 export type NewAccessToken = Static<typeof newAccessToken>;
 export type AccessTokenPatch = Static<typeof accessTokenPatch>;
 export type Rotation = Static<typeof rotation>;

@@ -3,16 +3,19 @@ import { type Call, type Endpoint, endpoint, type Request } from "../../http/end
 import { pageParameters, type QueryParameter } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { nextPage, parsePage } from "../../lib/page.ts";
-import { idOf } from "../access-tokens/access-token-routes.ts";
 import { credentialFormats, credentialReply } from "../credentials/credential-reply.ts";
-import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
+import { pathId } from "../credentials/path-id.ts";
+import { readUsage } from "../credentials/read-usage.ts";
+import { usageParameters } from "../credentials/usage-reply.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { issueCredential } from "./issue-credential.ts";
 import type { IssuedPatch, IssuedRotation, NewIssuedCredential } from "./issued-schema.ts";
-import type { IssuedCredential } from "./issued-store.ts";
 import {
+  type CredentialSecret,
   changeIssued,
   getIssued,
+  getIssuedSecrets,
+  type IssuedCredential,
   listIssuedPage,
   revokeByLabel,
   revokeIssued,
@@ -37,7 +40,12 @@ const label: QueryParameter = {
 
 /** What an issuer can do: look after the credentials that it has issued. */
 export function issuedEndpoints(deps: IdentityDeps): readonly Endpoint[] {
-  return [...collectionEndpoints(deps), ...itemEndpoints(deps), ...secretEndpoints(deps)];
+  return [
+    ...collectionEndpoints(deps),
+    ...itemEndpoints(deps),
+    ...secretEndpoints(deps),
+    ...usageEndpoints(deps),
+  ];
 }
 
 function collectionEndpoints(deps: IdentityDeps): readonly Endpoint[] {
@@ -120,11 +128,8 @@ function itemEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       reply: async () => (await schemas()).issuedReply,
       handle: async (call, request) => {
         const credential = await getIssued(deps, issuerOf(call), publicIdOf(request));
-        const secrets = await listSecrets(deps.database.read, [credential.token.id]);
-        return {
-          status: 200,
-          body: { kind: "json", value: shape(credential, secrets.get(credential.token.id) ?? []) },
-        };
+        const value = shape(credential, await getIssuedSecrets(deps, credential));
+        return { status: 200, body: { kind: "json", value } };
       },
     }),
     endpoint({
@@ -183,8 +188,43 @@ function secretEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       summary: "End one of the two secrets of a credential.",
       handle: async (call, request) => {
         const id = publicIdOf(request);
-        await revokeIssuedSecret(deps, call, issuerOf(call), id, idOf(request, "secret"));
+        await revokeIssuedSecret(deps, call, issuerOf(call), id, pathId(request, "secret"));
         return { status: 204 };
+      },
+    }),
+  ];
+}
+
+function usageEndpoints(deps: IdentityDeps): readonly Endpoint[] {
+  const usageSchema = async () => (await import("../access-tokens/access-token-schema.ts")).usageList;
+  return [
+    endpoint({
+      id: "issued-credentials.usage",
+      method: "GET",
+      path: `${item}/usage`,
+      can: issuer,
+      summary: "What a credential was used for, by day and repository.",
+      query: usageParameters,
+      reply: usageSchema,
+      handle: async (call, request) => {
+        const { token } = await getIssued(deps, issuerOf(call), publicIdOf(request));
+        const value = await readUsage(deps, { accessTokenId: token.id }, request.query);
+        return { status: 200, body: { kind: "json", value } };
+      },
+    }),
+    endpoint({
+      id: "issued-credentials.usage-sum",
+      method: "GET",
+      path: `${collection}/-/usage`,
+      can: issuer,
+      summary:
+        "What all credentials of the caller, or those with a label, were used for, by day and repository.",
+      query: [label, ...usageParameters],
+      reply: usageSchema,
+      handle: async (call, { query }) => {
+        const subject = { issuerUserId: issuerOf(call), label: labelOf(query) };
+        const value = await readUsage(deps, subject, query);
+        return { status: 200, body: { kind: "json", value } };
       },
     }),
   ];

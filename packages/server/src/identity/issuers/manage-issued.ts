@@ -8,6 +8,7 @@ import type { Tx } from "../../storage/database/database.ts";
 import { type AccessTokenChange, updateAccessToken } from "../access-tokens/access-token-store.ts";
 import { summaryOf } from "../access-tokens/manage-access-tokens.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
+import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteUserRow } from "../users/user-store.ts";
 import { checkMetadata, endWithin, scopesWithin } from "./issue-credential.ts";
@@ -26,6 +27,8 @@ import {
 } from "./issued-store.ts";
 import { findIssuerById, type Issuer } from "./issuer-store.ts";
 import { homeOfIssuer } from "./manage-issuers.ts";
+
+export type { CredentialSecret, IssuedCredential };
 
 export interface CredentialChange {
   readonly description?: string;
@@ -70,6 +73,14 @@ export async function getIssued(
   const found = await findByPublicId(deps.database.read, issuerUserId, id);
   if (found === undefined) throw noSuchCredential();
   return found;
+}
+
+/** The secrets of a credential, oldest first, as far as they are told again. */
+export async function getIssuedSecrets(
+  deps: IdentityDeps,
+  { token }: IssuedCredential,
+): Promise<readonly CredentialSecret[]> {
+  return (await listSecrets(deps.database.read, [token.id])).get(token.id) ?? [];
 }
 
 /** Changes a credential, within the box as it is now. Errors as `issueCredential`; `NOT_FOUND`. */

@@ -27,7 +27,7 @@ export function createAuthenticator(
   secrets: SecretVerifier,
   tokens: TokenVerifier,
   findSession: (headers: IncomingHttpHeaders, site: CallSite) => Promise<UserActor | undefined>,
-  deps: Pick<IdentityDeps, "cache" | "database" | "outside">,
+  deps: Pick<IdentityDeps, "cache" | "database" | "outside" | "passwordsOnRegistry">,
 ): Authenticate {
   const { outside } = deps;
   return async (headers, remoteAddress, site, target) => {
@@ -55,7 +55,8 @@ export function createAuthenticator(
           tokens.verify(value, remoteAddress)
         );
       case "basic": {
-        return verifyAnywhere(deps, secrets, parseBasic(value), siteOf());
+        // Only the management API has a site.
+        return verifyAnywhere(deps, secrets, parseBasic(value), siteOf(), site === undefined);
       }
       default:
         throw refused("the registry takes Basic and Bearer");

@@ -4,6 +4,7 @@ import type { SignInSite } from "../decision-points/sign-in-outside.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { isAccountName, isMachineName } from "../users/account-name.ts";
 import { clientPasswordPrefix } from "./client-password.ts";
+import { checkRegistryPassword } from "./registry-passwords.ts";
 import { findCached } from "./verify-password.ts";
 import type { SecretVerifier } from "./verify-secret.ts";
 
@@ -12,10 +13,11 @@ import type { SecretVerifier } from "./verify-secret.ts";
  * for here: no authority outside can speak for them. `UNAVAILABLE` when those who are asked do not answer.
  */
 export async function verifyAnywhere(
-  deps: Pick<IdentityDeps, "cache" | "database" | "outside">,
+  deps: Pick<IdentityDeps, "cache" | "database" | "outside" | "passwordsOnRegistry">,
   secrets: SecretVerifier,
   { username, secret }: { readonly username: string; readonly secret: string },
   site: SignInSite,
+  isRegistry: boolean,
 ): Promise<UserActor | ExternalActor> {
   const isOurs =
     deps.outside === undefined ||
@@ -26,5 +28,8 @@ export async function verifyAnywhere(
   const outsider = isOurs
     ? undefined
     : await deps.outside?.signIn({ kind: "basic", username, password: secret }, site);
-  return outsider ?? secrets.verify(username, secret, site.remoteAddress);
+  if (outsider !== undefined) return outsider;
+  // What another platform's people have as passwords is that platform's business.
+  if (isRegistry) checkRegistryPassword(deps.passwordsOnRegistry, username, secret);
+  return secrets.verify(username, secret, site.remoteAddress);
 }

@@ -62,6 +62,7 @@ function setUp(database: Database) {
     log: silentLog,
     passwords,
     outgoing: createOutgoingHttp({ allowedNetworks: [] }),
+    passwordsOnRegistry: "allowed",
     secretBox,
     mails: createMailQueue(secretBox),
 

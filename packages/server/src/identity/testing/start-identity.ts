@@ -44,6 +44,7 @@ export interface TestIdentityOptions {
   readonly tokenLifetimeMs?: number;
   readonly keyRotationMs?: number;
   readonly trustProxy?: boolean;
+  readonly passwordsOnRegistry?: "allowed" | "encrypted" | "refused";
   readonly organizations?: Partial<OrganizationSettings>;
   readonly trail?: AuditTrail;
   readonly mfaRequiredOf?: "nobody" | "administrators" | "everybody";
@@ -83,6 +84,7 @@ export async function startIdentity(
     clock,
     log,
     outgoing,
+    passwordsOnRegistry: options.passwordsOnRegistry ?? "allowed",
     secretBox,
     mails: createMailQueue(secretBox),
     trail: options.trail ?? silentAuditTrail,

@@ -82,6 +82,7 @@ export function tokenEndpoints(
           secrets,
           { username: form.username ?? "", secret: form.password ?? "" },
           site,
+          true,
         );
       case "refresh_token":
         return redeemRefreshToken(deps, secrets, form.refresh_token ?? "", site.remoteAddress);

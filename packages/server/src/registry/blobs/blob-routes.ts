@@ -1,12 +1,13 @@
 import { parseByteRanges } from "@entrepot/oci/byte-range";
-import { parseDigest } from "@entrepot/oci/digest";
-import { parseRepositoryName } from "@entrepot/oci/repository-name";
-import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
+import { type Digest, parseDigest } from "@entrepot/oci/digest";
+import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
+import { type Call, type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
 import { isNotModified } from "../../http/is-not-modified.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
 import { deleteBlob } from "./delete-blob.ts";
-import { confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
+import { blobUnknown, confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
 
 const path = "/v2/{name}/blobs/{digest}";
 const contentType = "application/octet-stream";
@@ -20,9 +21,11 @@ export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "pull" },
       summary: "Read a blob, whole or by ranges.",
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async (call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const digest = parseDigest(request.params["digest"] ?? "");
+        await checkReadable(deps, call, { repository, digest, addressedAs: request.addressedAs });
         const blob = await getLinkedBlob(deps, repository, digest);
         if (isNotModified(request.headers, digest)) return { status: 304, headers: headersOf(blob) };
         const asked = parseByteRanges(rangeHeader(request.headers, digest), blob.sizeBytes);
@@ -42,9 +45,11 @@ export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "pull" },
       summary: "Whether a blob is there, and its size.",
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async (call, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const digest = parseDigest(request.params["digest"] ?? "");
+        await checkReadable(deps, call, { repository, digest, addressedAs: request.addressedAs });
         const blob = await confirmLinkedBlob(deps, repository, digest);
         return {
           status: 200,
@@ -65,6 +70,21 @@ export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       },
     }),
   ];
+}
+
+/** `BLOB_UNKNOWN` for what lies outside the tags that the credential is limited to. */
+async function checkReadable(
+  deps: RegistryDeps,
+  { actor }: Call,
+  target: {
+    readonly repository: RepositoryName;
+    readonly digest: Digest;
+    readonly addressedAs: string | undefined;
+  },
+): Promise<void> {
+  const limits = tagLimitsOf(deps, actor, "pull", target);
+  if (limits === undefined || (await limits.reaches(target.digest))) return;
+  throw blobUnknown(target.repository, target.digest);
 }
 
 function headersOf(blob: LinkedBlob): Record<string, string> {

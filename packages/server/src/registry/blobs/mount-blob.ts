@@ -8,6 +8,7 @@ import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
+import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import {
   findBlobId,
   findLinkedBlob,
@@ -69,8 +70,12 @@ async function mayUse(
   if (mount.from !== undefined) {
     const { decision, name } = await deps.access.locate({ ...actor, limits: undefined }, "pull", mount.from);
     if (decision !== "allowed") return false;
+    const limits = tagLimitsOf(deps, actor, "pull", { repository: name, addressedAs: mount.from });
+    if (limits !== undefined && !(await limits.reaches(mount.digest))) return false;
     return (await findLinkedBlob(deps.database.read, name, mount.digest)) !== undefined;
   }
+  // What a credential for some tags reaches in each repository costs more to find out than the upload.
+  if (actor.credentialScopes?.some((scope) => scope.tags !== undefined) === true) return false;
   const blobId = await findBlobId(deps.database.read, mount.digest);
   if (blobId === undefined) return false;
   return isLinkedWhereReadable(deps, { ...actor, limits: undefined }, blobId);

@@ -17,9 +17,13 @@ export async function getLinkedBlob(
     findLinkedBlob(deps.database.read, repository, digest),
   );
   if (blob === undefined) {
-    throw new AppError("BLOB_UNKNOWN", `the repository ${repository} has no blob ${digest}`);
+    throw blobUnknown(repository, digest);
   }
   return blob;
+}
+
+export function blobUnknown(repository: RepositoryName, digest: Digest): AppError {
+  return new AppError("BLOB_UNKNOWN", `the repository ${repository} has no blob ${digest}`);
 }
 
 /**

@@ -16,12 +16,16 @@ export async function getManifest(
     findManifest(deps.database.read, repository, reference),
   );
   if (manifest === undefined) {
-    throw new AppError(
-      "MANIFEST_UNKNOWN",
-      reference.kind === "tag"
-        ? `the repository ${repository} has no tag ${reference.tag}`
-        : `the repository ${repository} has no manifest ${reference.digest}`,
-    );
+    throw manifestUnknown(repository, reference);
   }
   return manifest;
+}
+
+export function manifestUnknown(repository: RepositoryName, reference: Reference): AppError {
+  return new AppError(
+    "MANIFEST_UNKNOWN",
+    reference.kind === "tag"
+      ? `the repository ${repository} has no tag ${reference.tag}`
+      : `the repository ${repository} has no manifest ${reference.digest}`,
+  );
 }

@@ -2,14 +2,15 @@ import { manifestSizeLimitBytes } from "@entrepot/oci/manifest";
 import { parseReference, type Reference } from "@entrepot/oci/reference";
 import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
 import { parseTagName, type TagName } from "@entrepot/oci/tag-name";
-import { type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { isNotModified } from "../../http/is-not-modified.ts";
 import { readBody } from "../../http/read-body.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { checkPush, outside, tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import { deleteTag } from "../tags/delete-tag.ts";
 import { deleteManifest } from "./delete-manifest.ts";
-import { getManifest } from "./get-manifest.ts";
+import { getManifest, manifestUnknown } from "./get-manifest.ts";
 import type { StoredManifest } from "./manifest-cache.ts";
 import { type PutManifest, putManifest } from "./put-manifest.ts";
 
@@ -26,8 +27,10 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "pull" },
       summary: "Read a manifest by tag or digest, byte for byte as it was pushed.",
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
+        await checkReadable(deps, call, request);
         const manifest = await getManifest(deps, repository, reference);
         const headers = headersOf(manifest);
         if (isNotModified(request.headers, manifest.digest)) return { status: 304, headers };
@@ -40,8 +43,10 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "pull" },
       summary: "Whether a manifest is there, its digest, type and size.",
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
+        await checkReadable(deps, call, request);
         const manifest = await getManifest(deps, repository, reference);
         return {
           status: isNotModified(request.headers, manifest.digest) ? 304 : 200,
@@ -58,11 +63,17 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       query: [
         { name: "tag", form: "text", isRepeatable: true, description: "a tag to set, beside the digest" },
       ],
+      honoursTagLimits: true,
       handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
         const tags = tagsOf(request, reference);
         const body = await readBody(request.raw, manifestSizeLimitBytes, call.signal);
         const contentType = request.headers["content-type"] ?? "";
+        const limits = tagLimitsOf(deps, call.actor, "push", { repository });
+        if (limits !== undefined) {
+          const named = reference.kind === "tag" ? [reference.tag] : tags;
+          await checkPush(limits, { tags: named, body, contentType });
+        }
         const put = await putManifest(deps, call, { repository, reference, tags, contentType, body });
         return created(repository, put, tags);
       },
@@ -73,14 +84,31 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path,
       can: { who: "repository", action: "delete" },
       summary: "Delete a tag, or a manifest by digest with all its tags.",
+      honoursTagLimits: true,
       handle: async (call, request) => {
         const { repository, reference } = targetOf(request);
+        const limits = tagLimitsOf(deps, call.actor, "delete", { repository });
+        if (limits !== undefined) {
+          const isWithin =
+            reference.kind === "tag" ? limits.admits(reference.tag) : await limits.owns(reference.digest);
+          if (!isWithin) throw outside(`${reference.kind} ${request.params["reference"] ?? ""}`);
+        }
         if (reference.kind === "tag") await deleteTag(deps, call, { repository, tag: reference.tag });
         else await deleteManifest(deps, call, { repository, digest: reference.digest });
         return { status: 202, headers: { "content-length": 0 } };
       },
     }),
   ];
+}
+
+/** `MANIFEST_UNKNOWN` for what lies outside the tags that the credential is limited to. */
+async function checkReadable(deps: RegistryDeps, { actor }: Call, request: Request): Promise<void> {
+  const { repository, reference } = targetOf(request);
+  const limits = tagLimitsOf(deps, actor, "pull", { repository, addressedAs: request.addressedAs });
+  if (limits === undefined) return;
+  const isWithin =
+    reference.kind === "tag" ? limits.admits(reference.tag) : await limits.reaches(reference.digest);
+  if (!isWithin) throw manifestUnknown(repository, reference);
 }
 
 function targetOf(request: Request): { readonly repository: RepositoryName; readonly reference: Reference } {

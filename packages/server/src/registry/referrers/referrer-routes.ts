@@ -7,6 +7,7 @@ import { pageParameters } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import { listReferrers } from "./list-referrers.ts";
 
 const limits = { defaultLimit: 1_000, maxLimit: 1_000 };
@@ -30,9 +31,11 @@ export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
           description: "only manifests of this type",
         },
       ],
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async ({ actor }, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const subject = parseDigest(request.params["digest"] ?? "");
+        const limited = tagLimitsOf(deps, actor, "pull", { repository, addressedAs: request.addressedAs });
         const artifactTypes = request.query.getAll("artifactType");
         if (artifactTypes.length > maxFilters || artifactTypes.some((type) => type.includes("\0"))) {
           throw new AppError(
@@ -46,7 +49,8 @@ export function referrerEndpoints(deps: RegistryDeps): readonly Endpoint[] {
           subject,
           artifactTypes,
           after: parseCursor(page.last),
-          limit: page.limit,
+          // What lies outside the tags of the credential has no referrers for it.
+          limit: limited === undefined || (await limited.reaches(subject)) ? page.limit : 0,
         });
         const value = { schemaVersion: 2, mediaType: mediaTypes.imageIndex, manifests: descriptors };
         return {

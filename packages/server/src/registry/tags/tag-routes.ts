@@ -4,6 +4,7 @@ import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { pageParameters } from "../../http/query-parameter.ts";
 import { parsePage } from "../../lib/page.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import { listTags } from "./list-tags.ts";
 
 // A full list of 100,000 tags blocks the loop for tens of milliseconds, so pages are capped and linked.
@@ -19,11 +20,18 @@ export function tagEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       can: { who: "repository", action: "pull" },
       summary: "Tags in byte order, by pages (`n`, `last`).",
       query: pageParameters,
-      handle: async (_call, request) => {
+      honoursTagLimits: true,
+      handle: async ({ actor }, request) => {
         const repository = parseRepositoryName(request.params["name"] ?? "");
         const name = request.addressedAs ?? repository;
         const page = parsePage(request.query, limits);
-        const { tags, hasMore } = await listTags(deps, repository, page);
+        const limited = tagLimitsOf(deps, actor, "pull", { repository, addressedAs: request.addressedAs });
+        const { tags, hasMore } = await listTags(
+          deps,
+          repository,
+          page,
+          limited && ((tag) => limited.admits(tag)),
+        );
         const last = tags.at(-1);
         const next =
           hasMore && last !== undefined

@@ -31,6 +31,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "POST",
       path: collection,
       can: push,
+      honoursTagLimits: true,
       summary: "Start an upload, push a whole blob (`digest`), or mount one (`mount`, `from`).",
       query: [
         { name: "digest", form: "text", description: "the body is the whole blob, and this its digest" },
@@ -65,6 +66,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "PATCH",
       path: item,
       can: push,
+      honoursTagLimits: true,
       summary: "Append a chunk (`Content-Range: first-last`) or a streamed body to an upload.",
       handle: async (call, request) => {
         const target = targetOf(request);
@@ -77,6 +79,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "PUT",
       path: item,
       can: push,
+      honoursTagLimits: true,
       summary: "Close an upload with the digest of the whole blob; the body may be the last chunk.",
       query: [{ name: "digest", form: "text", description: "the digest of the whole blob" }],
       handle: async (call, request) => {
@@ -99,6 +102,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "GET",
       path: item,
       can: push,
+      honoursTagLimits: true,
       summary: "How many bytes of an upload have arrived.",
       handle: async (_call, request) => {
         const target = targetOf(request);
@@ -111,6 +115,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can: push,
+      honoursTagLimits: true,
       summary: "Cancel an upload and drop its bytes.",
       handle: async (call, request) => {
         await cancelUpload(deps, call, targetOf(request));
