@@ -243,6 +243,26 @@ eachDatabase((open) => {
     assert.equal(field(await later.json(), "isAdmin"), false);
   });
 
+  test("keeps members of restricted groups from making repositories of their own, until they leave it", async (t) => {
+    if (!isThere) return t.skip("slapd is not installed");
+    const ldif = group("interns", [`uid=alan,${people}`]);
+    const policy = { restrictedGroups: [`cn=interns,${groups}`] };
+    const { instance, directory } = await setUp(t, { ldif, policy });
+    const push = async (name: string) => {
+      const token = await getToken(
+        instance,
+        `repository:${name}/app:pull,push`,
+        basic(name, personPassword(name)),
+      );
+      return statusOf(instance.fetch(`/v2/${name}/app/probe/push`, { authorization: bearer(token) }));
+    };
+    assert.equal(await push("carol"), 204);
+    assert.notEqual(await push("alan"), 204);
+    await directory.modify(`cn=interns,${groups}`, { replace: { member: `uid=barbara,${people}` } });
+    instance.clock.move(60_000);
+    assert.equal(await push("alan"), 204);
+  });
+
   test("does not go deeper into groups than it is told", async (t) => {
     if (!isThere) return t.skip("slapd is not installed");
     const ldif = [group("staff", [`cn=devs,${groups}`]), group("devs", [`uid=alan,${people}`])].join("");

@@ -103,8 +103,23 @@ eachDatabase((open) => {
     const probe = (authorization: string) =>
       statusOf(instance.fetch("/v2/acme/x/probe/push", { authorization }));
     for (const each of [alan, bearer(token), bearer(viaToken)]) assert.equal(await probe(each), 204);
+    await instance.database.transaction(async (tx) => {
+      const namespace = tx.selectFrom("namespaces").select("id").where("name", "=", "alan");
+      const { id } = await namespace.executeTakeFirstOrThrow();
+      const robot = { username: "alan+ci", kind: "robot", namespace_id: id, password_hash: null };
+      await tx
+        .insertInto("users")
+        .values({ ...robot, is_admin: 0, is_disabled: 0, created_at_ms: 0 })
+        .execute();
+    });
     await directory.remove(dnOf("alan"));
     assert.equal(field(await pass(instance), "lost"), 1);
+    const robots = await instance.database.read
+      .selectFrom("users")
+      .select("is_disabled")
+      .where("username", "=", "alan+ci")
+      .executeTakeFirst();
+    assert.equal(robots?.is_disabled, 1, "the robots of their own namespace");
     for (const each of [alan, bearer(token), bearer(viaToken), bearer(secret), basic("alan", secret)]) {
       assert.equal(await probe(each), 401);
     }
