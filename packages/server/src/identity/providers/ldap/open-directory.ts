@@ -1,4 +1,5 @@
 import net from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
 import type { ConnectionOptions } from "node:tls";
 import { Client, type Entry, type Filter } from "ldapts";
 import type { LdapSettings } from "../provider-schema.ts";
@@ -49,27 +50,27 @@ export async function withDirectory<T>(
     // For ldap:// they would make it ldaps://.
     ...(isLdaps(settings) ? { tlsOptions: tls } : { createConnection: connectOnce(sockets) }),
   });
-  const cut = () => {
-    for (const socket of sockets) socket.destroy(new Error("the sign-in was given up"));
-    client.unbind().catch(() => undefined);
-  };
-  signal.addEventListener("abort", cut, { once: true });
   // A handshake that never ends is not covered by the timeouts of operations.
+  const handshake = new AbortController();
   const timer = setTimeout(() => {
-    if (isStarting) cut();
+    handshake.abort(new Error("the directory does not finish the TLS handshake"));
   }, timeoutMs);
-  let isStarting = true;
-  try {
+  const either = AbortSignal.any([signal, handshake.signal]);
+  // The library does not settle everything that an end of the connection interrupts, so nothing is waited for beyond it.
+  const givenUp = new Promise<never>((_, reject) => {
+    either.addEventListener("abort", () => reject(either.reason), { once: true });
+  });
+  const done = (async () => {
     if (settings.startTls === true) await client.startTLS(tls);
-    isStarting = false;
-    return await work(createDirectory(client, settings, bindPassword));
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
+    clearTimeout(timer);
+    return work(createDirectory(client, settings, bindPassword));
+  })();
+  try {
+    return await Promise.race([done, givenUp]);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", cut);
-    await client.unbind().catch(() => undefined);
+    for (const promise of [done, givenUp]) promise.catch(() => undefined);
+    await Promise.race([client.unbind().catch(() => undefined), turn()]);
     for (const socket of sockets) socket.destroy();
   }
 }
