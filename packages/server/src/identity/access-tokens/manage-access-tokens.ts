@@ -9,6 +9,7 @@ import {
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parseIpNetwork } from "../../lib/ip-network.ts";
+import { notifyUser } from "../accounts/notify-user.ts";
 import { type CreatedCredential, createCredential } from "../credentials/create-credential.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
 import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
@@ -65,6 +66,10 @@ export async function createAccessToken(
       action: "access-token.create",
       target: targetOf(maker.username, token.name),
       after: summaryOf(created.token),
+    });
+    await notifyUser(deps, tx, maker.userId, {
+      title: "An access token was made",
+      lines: [`The account ${maker.username} has a new access token, named ${token.name}.`],
     });
     return created;
   });

@@ -212,6 +212,7 @@ eachDatabase((open) => {
     const bearer = await getToken(instance, "repository:ann/x:pull", ann);
     const made = await sendJson(instance, "POST", "/api/v1/me/access-tokens", ann, { name: "ci" });
     const accessToken = textField(await made.json(), "secret");
+    assert.match((await mailbox.one("ann@example.org")).parsed.subject ?? "", /access token was made/);
 
     const asked = await post(instance, "/api/v1/password-resets", { email: "ANN@example.org" });
     const unknown = await post(instance, "/api/v1/password-resets", { email: "nobody@example.org" });
