@@ -13,10 +13,9 @@ import { type CliRun, runCli } from "./testing/run-cli.ts";
 import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
 
 const commands =
-  "serve doctor admin login logout ls tags inspect copy rm gc org team robot grant mail trust-rule completion".split(
+  "serve doctor admin login logout ls tags inspect copy rm gc org team robot grant mail trust-rule provider audit elevate completion".split(
     " ",
   );
-"serve doctor admin login logout ls tags inspect copy rm gc org team grant provider completion".split(" ");
 
 describe("entrepot without a registry", () => {
   it("describes every command with examples", async () => {

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
+import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { basicAuthorization } from "@entrepot/client/credentials";
-import { createHttpTransport } from "@entrepot/client/http-transport";
+import { createHttpTransport, type HttpResponse } from "@entrepot/client/http-transport";
 import { readErrorText, readJson } from "@entrepot/client/read-body";
 import { isObject } from "@entrepot/oci/json-object";
 import { quoted } from "@entrepot/oci/oci-error";
@@ -12,16 +14,41 @@ import { findOrigin } from "./registry-access.ts";
  * One request to the management API with the stored credentials; the answer as JSON, undefined when there is none. A refusal is an `Error` in the
  * server's own words. Repeated only when it is a GET: what a lost answer did is not known.
  */
-export async function requestManagement(
+export function requestManagement(
   context: CliContext,
   host: string,
-  request: {
-    readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-    readonly path: string;
-    readonly body?: unknown;
-    readonly what: string;
-  },
+  request: ManagementRequest,
 ): Promise<unknown> {
+  return withAnswer(context, host, request, async (response) =>
+    response.status === 204 ? undefined : readJson(response, `the answer of ${host}`),
+  );
+}
+
+/** Copies an answer of any length as it comes; the target stays open. Refusals as for `requestManagement`. */
+export function downloadManagement(
+  context: CliContext,
+  host: string,
+  request: { readonly path: string; readonly what: string },
+  target: Writable,
+): Promise<void> {
+  return withAnswer(context, host, { ...request, method: "GET" }, (response) =>
+    pipeline(response.body, target, { end: false }),
+  );
+}
+
+interface ManagementRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly what: string;
+}
+
+async function withAnswer<T>(
+  context: CliContext,
+  host: string,
+  request: ManagementRequest,
+  use: (response: HttpResponse) => Promise<T>,
+): Promise<T> {
   const { options, environment, signal } = context;
   const credentials = await findCredentials(environment.dockerConfigDir, host);
   if (credentials?.kind !== "password") {
@@ -45,10 +72,7 @@ export async function requestManagement(
       what,
       signal,
     });
-    if (response.status === 204) return undefined;
-    if (response.status >= 200 && response.status < 300) {
-      return await readJson(response, `the answer of ${host}`);
-    }
+    if (response.status >= 200 && response.status < 300) return await use(response);
     const detail = problemDetail(await readErrorText(response));
     throw new Error(
       `cannot ${what} at ${host}: ${detail ?? "it is no Entrepôt, or it refused"} (${response.status})`,

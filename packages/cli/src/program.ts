@@ -1,10 +1,12 @@
 import { Command } from "commander";
 import type { ContextOf } from "./command-context.ts";
 import { adminCommand } from "./commands/admin-command.ts";
+import { auditCommand } from "./commands/audit-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
 import { credentialCommand } from "./commands/credential-command.ts";
 import { doctorCommand } from "./commands/doctor-command.ts";
+import { elevateCommand } from "./commands/elevate-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
 import { grantCommand } from "./commands/grant-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
@@ -59,6 +61,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     mailCommand(contextOf),
     trustRuleCommand(contextOf),
     providerCommand(contextOf),
+    auditCommand(contextOf),
+    elevateCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
+import { declareAuditMetrics } from "../activity/audit/audit-metrics.ts";
 import { createEmail, type Email } from "../activity/email/email.ts";
 import { pruneEvents } from "../activity/events/event-store.ts";
 import type { Config } from "../config/config.ts";
@@ -91,6 +92,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const port = await server.listen(config.port, config.host);
   collector.start();
   email.start();
+  declareAuditMetrics(metrics, stores.audit);
   stores.audit.start();
   stores.identity.start();
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");

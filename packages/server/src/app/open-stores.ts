@@ -8,9 +8,11 @@ import type { Config } from "../config/config.ts";
 import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { isInNetworks } from "../lib/ip-network.ts";
 import type { Log } from "../lib/log.ts";
 import { oncePerTurn } from "../lib/once-per-turn.ts";
 import { createOutgoingHttp } from "../lib/outgoing-http.ts";
+import { isPublicAddress } from "../lib/public-address.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
@@ -73,7 +75,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
   const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
   const { delegate } = decisions;
   const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace, delegate });
-  const audit = openAudit(config, { database, clock, log, secretBox });
+  const audit = openAudit(config, { database, clock, log, secretBox, outgoing });
   const identity = createIdentity({
     database,
     outside: decisions,
@@ -128,7 +130,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
 
 function openAudit(
   config: Config,
-  deps: Pick<AuditOptions, "database" | "clock" | "log" | "secretBox">,
+  deps: Pick<AuditOptions, "database" | "clock" | "log" | "secretBox" | "outgoing">,
 ): Audit {
   return createAudit({
     ...deps,
@@ -137,6 +139,11 @@ function openAudit(
       pullsOneIn: config.auditPullsOneIn,
       denials: config.auditDenials,
       defaultNamespace: config.defaultNamespace,
+    },
+    syslog: {
+      mayReach: (address) =>
+        isPublicAddress(address) || isInNetworks(config.outgoingAllowedNetworks, address),
+      isPlainAllowed: config.auditPlainSyslog,
     },
     anchorMs: config.auditAnchorMinutes * 60_000,
     retentionMs: config.auditRetentionDays * 86_400_000,

@@ -1,4 +1,4 @@
-import { choiceSetting, numberSetting } from "./settings.ts";
+import { booleanSetting, choiceSetting, numberSetting } from "./settings.ts";
 
 /** What is written into the audit log, and how long it is kept. */
 export const auditSettings = {
@@ -42,5 +42,12 @@ export const auditSettings = {
     max: 1_440,
     description:
       "How often the signed end of the audit log's chain is written into the process's log and sent to the forwarders, if there are new entries.",
+  }),
+  auditPlainSyslog: booleanSetting({
+    key: "audit.plainSyslog",
+    variable: "ENTREPOT_AUDIT_PLAIN_SYSLOG",
+    defaultValue: false,
+    description:
+      "Let administrators forward the audit log to syslog receivers without TLS: whoever is in between reads and changes it.",
   }),
 } as const;

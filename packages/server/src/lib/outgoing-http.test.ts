@@ -148,3 +148,9 @@ test("stops when its caller does", async (t) => {
   stop.abort(reason);
   await assert.rejects(asked, reason);
 });
+
+test("a name that the system does not know is UNAVAILABLE, and ends nothing else", async (t) => {
+  const outgoing = createOutgoingHttp({ allowedNetworks: [] });
+  t.after(() => outgoing.close());
+  await assert.rejects(outgoing.request("https://nobody.invalid/"), { code: "UNAVAILABLE" });
+});

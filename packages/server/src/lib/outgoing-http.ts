@@ -144,7 +144,9 @@ function guardedLookup(
         );
       else callback(null, first.address, first.family);
     };
-    if (resolve === undefined) lookupHost(hostname, { all: true }, (error, found) => answer(error, found));
+    // Node gives no list beside an error, whatever its types say.
+    if (resolve === undefined)
+      lookupHost(hostname, { all: true }, (error, found) => answer(error, found ?? []));
     else
       resolve(hostname).then(
         (found) => answer(null, found),

@@ -2,12 +2,17 @@ import type { Answered } from "../../http/answered.ts";
 import type { Endpoint } from "../../http/endpoint.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import type { OutgoingHttp } from "../../lib/outgoing-http.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { auditEndpoints } from "./audit-routes.ts";
 import { type AuditSigner, createAuditSigner } from "./audit-signer.ts";
 import { hasUnsealed } from "./audit-store.ts";
 import { type AuditTrail, createAuditTrail } from "./audit-trail.ts";
+import { forwarderEndpoints } from "./forwarder-routes.ts";
+import { type ForwardingDeps, forwardEntries } from "./forwarders/forward-entries.ts";
+import { showForwarders } from "./forwarders/manage-forwarders.ts";
+import type { SyslogOptions } from "./forwarders/send-syslog.ts";
 import { createAnsweredRecorder, type RecordingSettings } from "./record-answered.ts";
 import { pruneEntries, type SealDeps, sealEntries } from "./seal-entries.ts";
 
@@ -16,6 +21,8 @@ export interface AuditOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly secretBox: SecretBox;
+  readonly outgoing: OutgoingHttp;
+  readonly syslog: SyslogOptions;
   readonly recording: RecordingSettings;
   readonly anchorMs: number;
   /** 0 = for ever. */
@@ -37,6 +44,10 @@ export interface Audit {
   stop(): Promise<void>;
   /** Seals what waits now. */
   seal(): Promise<void>;
+  /** Sends what is sealed to whoever it is forwarded to, once each. */
+  forward(): Promise<void>;
+  /** Entries that the slowest enabled forwarder has not got. */
+  forwarderLag(): Promise<number>;
   /** Lets go of a batch of entries that are older than the setting says; may be repeated. */
   prune(): Promise<void>;
 }
@@ -51,7 +62,9 @@ export function createAudit(options: AuditOptions): Audit {
   const trail = createAuditTrail({ database, clock, log });
   const sealing: SealDeps = { database, clock, log, signer, anchorMs: options.anchorMs };
   let timer: NodeJS.Timeout | undefined;
+  const forwarding: ForwardingDeps = options;
   let running: Promise<void> | undefined;
+  let sending: Promise<void> | undefined;
   let isStopped = false;
 
   async function seal(): Promise<void> {
@@ -61,6 +74,17 @@ export function createAudit(options: AuditOptions): Audit {
     }
   }
 
+  /** Beside the sealing: a receiver that is slow holds nothing up. */
+  function send(): void {
+    sending ??= forwardEntries(forwarding)
+      .catch((error: unknown) =>
+        log.error({ error }, "audit entries could not be forwarded; it is tried again"),
+      )
+      .finally(() => {
+        sending = undefined;
+      });
+  }
+
   function schedule(): void {
     if (isStopped) return;
     timer = setTimeout(() => {
@@ -68,13 +92,19 @@ export function createAudit(options: AuditOptions): Audit {
         .catch((error: unknown) =>
           log.error({ error }, "audit entries could not be sealed; it is tried again"),
         )
-        .finally(schedule);
+        .finally(() => {
+          if (!isStopped) send();
+          schedule();
+        });
     }, sealEveryMs);
     timer.unref();
   }
 
   return {
-    endpoints: auditEndpoints({ database, signer, version: options.version }),
+    endpoints: [
+      ...auditEndpoints({ database, signer, version: options.version }),
+      ...forwarderEndpoints(forwarding),
+    ],
     trail,
     signer,
     onAnswered: createAnsweredRecorder({ trail, clock }, options.recording),
@@ -83,10 +113,17 @@ export function createAudit(options: AuditOptions): Audit {
       isStopped = true;
       clearTimeout(timer);
       await running;
+      await sending;
       await trail.close();
-      await seal();
+      // What is not sealed now is sealed by whoever comes next.
+      await seal().catch((error: unknown) => log.warn({ error }, "audit entries are left unsealed"));
     },
     seal,
+    forward: () => forwardEntries(forwarding),
+    async forwarderLag() {
+      const enabled = (await showForwarders(forwarding)).filter(({ forwarder }) => forwarder.isEnabled);
+      return Math.max(0, ...enabled.map(({ waiting }) => waiting));
+    },
     async prune() {
       if (options.retentionMs === 0) return;
       await pruneEntries(sealing, clock.nowMs() - options.retentionMs, pruneBatch);

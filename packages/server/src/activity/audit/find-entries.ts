@@ -1,3 +1,4 @@
+import { AppError } from "../../lib/app-error.ts";
 import type { Database } from "../../storage/database/database.ts";
 import type { AuditSigner } from "./audit-signer.ts";
 import { type EntryCursor, type EntryFilter, findPlaceSince, listEntries } from "./audit-store.ts";
@@ -33,12 +34,15 @@ export async function findEntries(
   };
 }
 
-/** The filter, narrowed to the time since the place is there. */
+/** The filter, narrowed to the time since the place is there. `NOT_FOUND` when there is none. */
 export async function sincePlace(
   deps: AuditReadDeps,
   filter: EntryFilter,
   place: { readonly repository: string } | { readonly namespace: string },
 ): Promise<EntryFilter> {
-  const sinceMs = (await findPlaceSince(deps.database.read, place)) ?? Number.MAX_SAFE_INTEGER;
-  return { ...filter, ...place, fromMs: Math.max(filter.fromMs ?? 0, sinceMs) };
+  // PostgreSQL takes no NUL, and nothing has one in its name.
+  const isName = !Object.values(place).some((name) => name.includes("\0"));
+  const found = isName ? await findPlaceSince(deps.database.read, place) : undefined;
+  if (found === undefined) throw new AppError("NOT_FOUND", "there is no such place");
+  return { ...filter, ...place, fromMs: Math.max(filter.fromMs ?? 0, found) };
 }

@@ -45,7 +45,8 @@ export async function requestElevation(
   if (reason.length < minReason) {
     throw new AppError("REQUEST_INVALID", `say why, in ${minReason} characters or more`);
   }
-  const found = await findRole(deps.database.read, ...splitReference(request.role));
+  const isName = /^[a-z0-9._/-]+$/.test(request.role);
+  const found = isName ? await findRole(deps.database.read, ...splitReference(request.role)) : undefined;
   if (found === undefined) throw mayNotAssume();
   const { userId } = holder;
   const { durationSeconds } = request;

@@ -1,4 +1,5 @@
 import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { RoleBody } from "./elevation-schema.ts";
 import {
@@ -38,7 +39,14 @@ function endpointsAt(
   at: { readonly id: string; readonly path: string; readonly can: Endpoint["can"]; readonly whose: string },
 ): readonly Endpoint[] {
   const { id, path, can, whose } = at;
-  const placeOf = ({ params }: Request) => ({ namespace: params["namespace"], name: params["role"] ?? "" });
+  const placeOf = ({ params }: Request) => {
+    const { namespace, role: name = "" } = params;
+    // PostgreSQL takes no NUL, and nothing has one in its name.
+    if (name.includes("\0") || namespace?.includes("\0") === true) {
+      throw new AppError("NOT_FOUND", "there is no such role");
+    }
+    return { namespace, name };
+  };
 
   async function save(call: Call, request: Request): Promise<Reply> {
     const draft = request.body as RoleBody; // as: checked against `body` before
@@ -56,7 +64,7 @@ function endpointsAt(
       summary: `List ${whose} roles that can be held for a time.`,
       reply: async () => (await schemas()).roleList,
       handle: async (_call, request) => {
-        const roles = await describeRoles(deps, request.params["namespace"]);
+        const roles = await describeRoles(deps, placeOf(request).namespace);
         return { status: 200, body: { kind: "json", value: { roles: roles.map(shape) } } };
       },
     }),

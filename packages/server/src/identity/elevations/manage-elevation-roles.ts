@@ -247,7 +247,7 @@ async function placeOf(
   if ("username" in member) return [namespace ?? { id: 0, name: "" }, member];
   const [first = "", second] = member.team.split("/");
   if (second === undefined && namespace !== undefined) return [namespace, member];
-  const owner = await findNamespace(tx, first);
+  const owner = /^[a-z0-9._-]+$/.test(first) ? await findNamespace(tx, first) : undefined;
   if (owner === undefined || second === undefined) {
     throw new AppError("NOT_FOUND", "there is no such team; name it as organization/team");
   }

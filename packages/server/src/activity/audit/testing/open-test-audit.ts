@@ -1,6 +1,8 @@
 import type { TestContext } from "node:test";
 import type { UserActor } from "../../../access/actor.ts";
+import { parseIpNetwork } from "../../../lib/ip-network.ts";
 import type { Log, LogFields } from "../../../lib/log.ts";
+import { createOutgoingHttp, type OutgoingHttp } from "../../../lib/outgoing-http.ts";
 import { createSecretBox, type SecretBox } from "../../../lib/secret-box.ts";
 import type { Database } from "../../../storage/database/database.ts";
 import type { OpenTestDatabase } from "../../../storage/database/testing/each-database.ts";
@@ -13,6 +15,7 @@ export interface TestAudit {
   readonly audit: Audit;
   readonly database: Database;
   readonly secretBox: SecretBox;
+  readonly outgoing: OutgoingHttp;
   readonly clock: { nowMs(): number; move(byMs: number): void };
   readonly logged: readonly { readonly message: string; readonly fields: LogFields }[];
   readonly log: Log;
@@ -51,11 +54,15 @@ export async function openTestAudit(
   const log = capturingLog(logged);
   const database = options.database ?? (await open(t));
   const secretBox = createSecretBox([Buffer.alloc(32, 7)]);
+  const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
+  t.after(() => outgoing.close());
   const audit = createAudit({
     database,
     clock,
     log,
     secretBox,
+    outgoing,
+    syslog: { mayReach: (address) => address.startsWith("127."), isPlainAllowed: false },
     recording: { pulls: "all", pullsOneIn: 1, denials: "on", defaultNamespace: "library" },
     anchorMs: 3_600_000,
     retentionMs: 0,
@@ -66,6 +73,7 @@ export async function openTestAudit(
     audit,
     database,
     secretBox,
+    outgoing,
     clock,
     logged,
     log,
