@@ -5,6 +5,7 @@ const password = Type.String({ minLength: 1, maxLength: 1_024 });
 
 export const userReply = Type.Object({
   username: Type.String(),
+  kind: Type.String({ description: "person, robot, issuer or issued" }),
   isAdmin: Type.Boolean(),
   isAuditor: Type.Boolean(),
   isDisabled: Type.Boolean(),

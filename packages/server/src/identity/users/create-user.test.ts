@@ -31,6 +31,7 @@ eachDatabase((open) => {
     assert.equal(reply.status, 201);
     assert.deepEqual(await reply.json(), {
       username: "bob",
+      kind: "person",
       isAdmin: false,
       isAuditor: false,
       isDisabled: false,
@@ -106,6 +107,40 @@ eachDatabase((open) => {
     for (const bad of ["n=x", "n=-1", "last=a%00b"]) {
       assert.equal((await instance.fetch(`/api/v1/users?${bad}`, { authorization: ada })).status, 400);
     }
+  });
+
+  test("shows accounts of one kind, those that issuers made only when asked for, and by the start of a name", async (t) => {
+    const instance = await start(t, await open(t));
+    await instance.identity.createUser({ username: "audrey", password, isAdmin: false });
+    await instance.database.transaction(async (tx) => {
+      for (const kind of ["robot", "issuer", "issued"]) {
+        const account = { username: `ada+${kind}`, kind, password_hash: null, is_admin: 0, is_disabled: 0 };
+        await tx
+          .insertInto("users")
+          .values({ ...account, created_at_ms: 0 })
+          .execute();
+      }
+    });
+    const names = async (query: string, authorization = ada) => {
+      const reply = await instance.fetch(`/api/v1/users${query}`, { authorization });
+      const value: unknown = await reply.json();
+      const users = reply.status === 200 ? field(value, "users") : undefined;
+      return Array.isArray(users) ? users.map((user) => String(field(user, "username"))) : reply.status;
+    };
+    assert.deepEqual(await names(""), ["ada", "ada+issuer", "ada+robot", "audrey"]);
+    assert.deepEqual(await names("?kind=person"), ["ada", "audrey"]);
+    assert.deepEqual(await names("?kind=issued"), ["ada+issued"]);
+    assert.deepEqual(await names("?q=ada%2B"), ["ada+issuer", "ada+robot"]);
+    assert.deepEqual(await names("?q=a&kind=robot&n=1"), ["ada+robot"]);
+    assert.deepEqual(await names("?q=%25"), []);
+    assert.equal(await names("?kind=ghost"), 400);
+    assert.equal(await names("", basic("audrey", password)), 403);
+    await sendJson(instance, "PATCH", "/api/v1/users/audrey", ada, { isAuditor: true });
+    assert.deepEqual(await names("?kind=person", basic("audrey", password)), ["ada", "audrey"]);
+    const patch = sendJson(instance, "PATCH", "/api/v1/users/ada", basic("audrey", password), {
+      isAdmin: false,
+    });
+    assert.equal((await patch).status, 403, "auditors change nothing");
   });
 
   test("makes the first administrator once, with a password that is told once", async (t) => {

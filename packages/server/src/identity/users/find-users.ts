@@ -1,18 +1,32 @@
+import { accountKinds } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { isAccountName } from "./account-name.ts";
 import { findUserByName, listUsers, type User } from "./user-store.ts";
 
-/** One page of users by name in byte order, and whether more follow. */
+export interface UserFilter {
+  /** Undefined = every kind but accounts that issuers made for their customers: there can be a hundred thousand of those. */
+  readonly kind: string | undefined;
+  /** What the name begins with. */
+  readonly prefix: string;
+}
+
+/** One page of accounts by name in byte order, and whether more follow. */
 export async function listUserPage(
   deps: IdentityDeps,
   page: Page,
+  filter: UserFilter = { kind: undefined, prefix: "" },
 ): Promise<{ readonly users: readonly User[]; readonly hasMore: boolean }> {
   if (page.limit === 0) return { users: [], hasMore: false };
   // PostgreSQL cannot even compare with it.
   if (page.last?.includes("\0")) throw new AppError("REQUEST_INVALID", "`last` is no user name");
-  const rows = await listUsers(deps.database.read, { last: page.last, limit: page.limit + 1 });
+  const { kind, prefix } = filter;
+  const kinds = accountKinds.filter((one) => (kind === undefined ? one !== "issued" : one === kind));
+  // Nobody is called anything else, and PostgreSQL cannot compare with everything.
+  if (!/^[a-z0-9._+-]*$/.test(prefix)) return { users: [], hasMore: false };
+  const asked = { last: page.last, limit: page.limit + 1, kinds, prefix };
+  const rows = await listUsers(deps.database.read, asked);
   return { users: rows.slice(0, page.limit), hasMore: rows.length > page.limit };
 }
 

@@ -1,7 +1,8 @@
+import { accountKinds } from "../../access/actor.ts";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
-import { pageParameters } from "../../http/query-parameter.ts";
+import { pageParameters, type QueryParameter } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { parsePage } from "../../lib/page.ts";
+import { nextPage, parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { NewUser, UserPatch } from "../user-schema.ts";
 import { changeUser, deleteUser } from "./change-user.ts";
@@ -12,6 +13,12 @@ const schemas = () => import("../user-schema.ts");
 
 const limits = { defaultLimit: 100, maxLimit: 1_000 };
 const administrator = { who: "administrator" } as const;
+const auditor = { who: "auditor" } as const;
+const userParameters: readonly QueryParameter[] = [
+  ...pageParameters,
+  { name: "kind", form: "text", values: accountKinds, description: "accounts of one kind only" },
+  { name: "q", form: "text", maxLength: 400, description: "what the name begins with" },
+];
 
 /** Management of users, for administrators; and who one is. */
 export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
@@ -34,18 +41,19 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       id: "users.list",
       method: "GET",
       path: "/api/v1/users",
-      can: administrator,
-      summary: "Users by name (`n`, `last`).",
-      query: pageParameters,
+      can: auditor,
+      summary: "Accounts by name (`n`, `last`): all but those that issuers made, or those of one kind.",
+      query: userParameters,
       reply: async () => (await schemas()).userList,
       handle: async (_call, request) => {
         const page = parsePage(request.query, limits);
-        const { users, hasMore } = await listUserPage(deps, page);
-        const last = users.at(-1)?.username;
-        const next =
-          hasMore && last !== undefined
-            ? `/api/v1/users?n=${page.limit}&last=${encodeURIComponent(last)}`
-            : null;
+        const kind = request.query.get("kind") ?? undefined;
+        const prefix = request.query.get("q") ?? "";
+        const { users, hasMore } = await listUserPage(deps, page, { kind, prefix });
+        const filter = new URLSearchParams({ ...(kind === undefined ? {} : { kind }), q: prefix });
+        const path =
+          kind === undefined && prefix === "" ? "/api/v1/users" : `/api/v1/users?${filter.toString()}`;
+        const next = nextPage(path, page, { hasMore, lastKey: users.at(-1)?.username });
         return { status: 200, body: { kind: "json", value: { users: users.map(shape), next } } };
       },
     }),
@@ -70,8 +78,8 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       id: "users.get",
       method: "GET",
       path: "/api/v1/users/{username}",
-      can: administrator,
-      summary: "One user.",
+      can: auditor,
+      summary: "One account.",
       reply: async () => (await schemas()).userReply,
       handle: async (_call, request) => {
         const user = await getUser(deps, request.params["username"] ?? "");
@@ -111,6 +119,7 @@ export function userEndpoints(deps: IdentityDeps): readonly Endpoint[] {
 function shape(user: User) {
   return {
     username: user.username,
+    kind: user.kind,
     isAdmin: user.isAdmin,
     isAuditor: user.isAuditor,
     isDisabled: user.isDisabled,

@@ -74,9 +74,23 @@ export async function hasAnyUser(db: Queryable): Promise<boolean> {
 /** Users by name in byte order after `last`. */
 export async function listUsers(
   db: Queryable,
-  page: { readonly last: string | undefined; readonly limit: number },
+  page: {
+    readonly last: string | undefined;
+    readonly limit: number;
+    readonly kinds: readonly AccountKind[];
+    readonly prefix: string;
+  },
 ): Promise<readonly User[]> {
-  let query = db.selectFrom("users").select(columns).orderBy("username").limit(page.limit);
+  let query = db
+    .selectFrom("users")
+    .select(columns)
+    .where("kind", "in", [...page.kinds])
+    .orderBy("username")
+    .limit(page.limit);
+  if (page.prefix !== "") {
+    // "~" follows everything that a name can have.
+    query = query.where("username", ">=", page.prefix).where("username", "<", `${page.prefix}~`);
+  }
   if (page.last !== undefined) query = query.where("username", ">", page.last);
   return (await query.execute()).map(toUser);
 }
