@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { ContextOf } from "./command-context.ts";
+import { accessCommand } from "./commands/access-command.ts";
 import { adminCommand } from "./commands/admin-command.ts";
 import { auditCommand } from "./commands/audit-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
@@ -17,6 +18,8 @@ import { lsCommand } from "./commands/ls-command.ts";
 import { mailCommand } from "./commands/mail-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { providerCommand } from "./commands/provider-command.ts";
+import { repositoryCommand } from "./commands/repository-command.ts";
+import { reservedNameCommand } from "./commands/reserved-name-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
 import { robotCommand } from "./commands/robot-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
@@ -58,6 +61,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     issuerCommand(contextOf),
     credentialCommand(contextOf),
     grantCommand(contextOf),
+    repositoryCommand(contextOf),
+    accessCommand(contextOf),
+    reservedNameCommand(contextOf),
     mailCommand(contextOf),
     trustRuleCommand(contextOf),
     providerCommand(contextOf),

@@ -11,7 +11,7 @@ import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { isUsername } from "../users/username.ts";
+import { isNamespaceName } from "../organizations/organization-name.ts";
 
 /** One page of the names that no new namespace can have, by name, and whether more follow. */
 export async function listReservedNames(
@@ -28,7 +28,7 @@ export async function listReservedNames(
  * a namespace has the name, or had it before it was renamed. May be repeated.
  */
 export async function reserveName(deps: IdentityDeps, call: Call, name: string): Promise<void> {
-  if (!isUsername(name)) throw new AppError("REQUEST_INVALID", "no namespace can have that name");
+  if (!isNamespaceName(name)) throw new AppError("REQUEST_INVALID", "no namespace can have that name");
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     const isNew = await insertReservedName(tx, name, nowMs);
@@ -50,7 +50,7 @@ export async function reserveName(deps: IdentityDeps, call: Call, name: string):
  * kept. In force at once here, within about a second elsewhere.
  */
 export async function freeName(deps: IdentityDeps, call: Call, name: string): Promise<void> {
-  if (!isUsername(name)) throw notReserved();
+  if (!isNamespaceName(name)) throw notReserved();
   await deps.database.transaction(async (tx) => {
     if (!(await deleteKeptName(tx, name))) throw notReserved();
     await bumpAccessVersion(tx);

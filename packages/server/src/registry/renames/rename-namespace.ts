@@ -11,17 +11,18 @@ import {
 import { recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
-import { isReservedName, isUsername } from "../../identity/users/username.ts";
+import { isOrganizationName } from "../../identity/organizations/organization-name.ts";
+import { isReservedName } from "../../identity/users/username.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { hasAccountsBelow, longestNameLength, moveNamespace } from "./rename-store.ts";
+import { hasAccountsBelow, hasWildDecisionPoints, longestNameLength, moveNamespace } from "./rename-store.ts";
 
 /**
  * Gives an organization another name: its repositories, grants on its paths, robots and the scopes of credentials take the new first component, all or
  * nothing. The old name is kept for it: it can be pulled by, and nobody else can take it; taking it back ends that. `REQUEST_INVALID` for a
  * name that is none, for a person's namespace, and for the one of names with a single component; `ALREADY_EXISTS` for a name that is
- * taken or reserved; `NOT_FOUND`. In force at once here, within about a second elsewhere. May be repeated.
+ * taken or reserved; `NOT_FOUND`; `DENIED` where a decision point is bound to names by a wildcard, but for administrators. In force at once here, within about a second elsewhere. May be repeated.
  */
 export async function renameNamespace(
   deps: RegistryDeps,
@@ -29,7 +30,7 @@ export async function renameNamespace(
   rename: { readonly from: string; readonly to: string },
 ): Promise<void> {
   const { from, to } = rename;
-  if (!isUsername(to))
+  if (!isOrganizationName(to))
     throw new AppError("REQUEST_INVALID", "the new name is none that a namespace can have");
   if (isReservedName(to, deps.defaultNamespace)) throw taken(to);
   if (from === deps.defaultNamespace) {
@@ -43,6 +44,12 @@ export async function renameNamespace(
       throw new AppError("REQUEST_INVALID", "a person's namespace is called as the person");
     }
     if (from === to) return;
+    if (!deps.access.isAdministrator(call.actor) && (await hasWildDecisionPoints(tx))) {
+      throw new AppError(
+        "DENIED",
+        "somebody outside decides by names of namespaces; an administrator of the registry can rename it",
+      );
+    }
     await takeName(tx, namespace.id, to);
     const grown = (await longestNameLength(tx, namespace.id)) + to.length - from.length;
     if (grown > repositoryNameMaxLength) {

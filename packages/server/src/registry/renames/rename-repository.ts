@@ -30,6 +30,7 @@ export async function renameRepository(
     throw new AppError("DENIED", `you may not create repositories in ${toNamespace}, or it does not exist`);
   }
   if (from === to) return getRepository(deps, from);
+  await refuseEscape(deps, call, rename);
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     const repository = await lockRepository(tx, from);
@@ -72,4 +73,18 @@ export async function renameRepository(
   deps.manifestCache.clear();
   deps.blobCache.links.clear();
   return getRepository(deps, to);
+}
+
+/** Who is decided about outside must not get away from it by another name, nor slip in. */
+async function refuseEscape(
+  deps: RegistryDeps,
+  { actor }: Call,
+  { from, to }: { readonly from: RepositoryName; readonly to: RepositoryName },
+): Promise<void> {
+  const [before, after] = [await deps.access.explain(actor, from), await deps.access.explain(actor, to)];
+  if (before.authority === after.authority) return;
+  throw new AppError(
+    "DENIED",
+    "somebody outside decides about one of these places; an administrator of the registry can move it",
+  );
 }

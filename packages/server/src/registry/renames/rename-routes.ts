@@ -28,9 +28,9 @@ export function renameEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       },
     }),
     endpoint({
-      id: "namespaces.rename",
+      id: "organizations.rename",
       method: "POST",
-      path: "/api/v1/namespaces/{namespace}/rename",
+      path: "/api/v1/organizations/{namespace}/rename",
       can: { who: "namespace", action: "admin" },
       summary: "Rename an organization with everything in it; its old name leads to it and stays taken.",
       body: async () => (await schemas()).renameNamespaceBody,

@@ -5,7 +5,7 @@ export const renameRepositoryBody = Type.Object(
   { additionalProperties: false },
 );
 export const renameNamespaceBody = Type.Object(
-  { name: Type.String({ minLength: 1, maxLength: 64 }) },
+  { name: Type.String({ minLength: 2, maxLength: 255 }) },
   { additionalProperties: false },
 );
 export const renamedNamespace = Type.Object({ name: Type.String(), before: Type.String() });

@@ -58,10 +58,9 @@ export async function handOverGrants(
   return Number(ended.numDeletedRows);
 }
 
-/** Credentials that name the repository whole go on naming it. Scopes by pattern stay as they are: they name a place. */
+/** What names the repository whole goes on naming it. Scopes and rules by pattern stay as they are: they name a place. */
 export async function renameInScopes(tx: Tx, from: string, to: string): Promise<void> {
-  await replaceInScopes(tx, `"repositories":"${from}"`, `"repositories":"${to}"`);
-  await replaceInBoxes(tx, `"${from}"`, `"${to}"`);
+  await replaceInScopes(tx, `"${from}"`, `"${to}"`);
 }
 
 /** Gives a namespace and everything below it another first component. The caller holds the namespace and knows that the name is free. */
@@ -98,8 +97,13 @@ export async function moveNamespace(
     .where("username", ">", `${from}+`)
     .where("username", "<", `${from},`)
     .execute();
-  await replaceInScopes(tx, `"repositories":"${from}/`, `"repositories":"${to}/`);
-  await replaceInBoxes(tx, `"${from}/`, `"${to}/`);
+  await replaceInScopes(tx, `"${from}/`, `"${to}/`);
+  await tx
+    .updateTable("decision_points")
+    .set((eb) => ({ pattern: moved("pattern"), revision: eb("revision", "+", 1) }))
+    .where("pattern", ">", `${from}/`)
+    .where("pattern", "<", `${from}0`)
+    .execute();
 }
 
 async function moveGrants(
@@ -171,21 +175,25 @@ export async function longestNameLength(tx: Tx, namespaceId: number): Promise<nu
 
 /** The JSON is written by `JSON.stringify`, and a pattern has nothing in it that needs an escape. */
 async function replaceInScopes(tx: Tx, from: string, to: string): Promise<void> {
-  const replaced = sql<string>`replace(scopes, ${from}, ${to})`;
-  await tx
-    .updateTable("access_tokens")
-    .set({ scopes: replaced })
-    .where("scopes", "is not", null)
-    .where(sql<boolean>`scopes <> ${replaced}`)
-    .execute();
+  for (const { table, column, field } of scopeColumns) {
+    const replaced = sql<string>`replace(${sql.ref(column)}, ${`${field}${from}`}, ${`${field}${to}`})`;
+    // What is null, or has it not in it, is not equal to nothing and stays.
+    await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${replaced}
+      where ${sql.ref(column)} <> ${replaced}`.execute(tx);
+  }
 }
 
-/** As of scopes, in what issuers may give. */
-async function replaceInBoxes(tx: Tx, from: string, to: string): Promise<void> {
-  const replaced = sql<string>`replace(repositories, ${from}, ${to})`;
-  await tx
-    .updateTable("issuers")
-    .set({ repositories: replaced })
-    .where(sql<boolean>`repositories <> ${replaced}`)
-    .execute();
+/** Where credentials and rules name repositories: as a field of JSON, or as a JSON list of patterns. */
+const scopeColumns = [
+  { table: "access_tokens", column: "scopes", field: '"repositories":' },
+  { table: "trust_rules", column: "scopes", field: '"repositories":' },
+  { table: "issuers", column: "repositories", field: "" },
+  { table: "elevation_roles", column: "grants", field: '"pattern":' },
+  { table: "token_issuers", column: "patterns", field: "" },
+] as const;
+
+/** Whether decision points are bound to names of namespaces by wildcards, so that a rename leads in or out of them. */
+export async function hasWildDecisionPoints(tx: Tx): Promise<boolean> {
+  const rows = await tx.selectFrom("decision_points").select("pattern").execute();
+  return rows.some(({ pattern }) => pattern.split("/", 1)[0]?.includes("*") === true);
 }

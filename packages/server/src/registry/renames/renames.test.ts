@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { parseRepositoryPattern } from "@entrepot/oci/path-pattern";
+import type { Access } from "../../access/access.ts";
 import { type Actor, anonymous } from "../../access/actor.ts";
 import { toCredentialScope } from "../../access/credential-scope.ts";
 import { upsertGrant } from "../../access/grant-store.ts";
 import { insertReservedName } from "../../access/namespace-alias-store.ts";
+import type { Tx } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { changeRepository } from "../repositories/change-repository.ts";
 import { createRepository } from "../repositories/create-repository.ts";
@@ -18,6 +20,26 @@ import { renameRepository } from "./rename-repository.ts";
 
 const oldName = repositoryName("acme/app");
 const newName = repositoryName("acme/shop/app");
+
+async function insertDecisionPoint(tx: Tx, pattern: string): Promise<void> {
+  await tx
+    .insertInto("decision_points")
+    .values({
+      name: pattern,
+      pattern,
+      url: "https://decisions.example",
+      secret: "sealed",
+      timeout_ms: 1_000,
+      serve_stale_seconds: 0,
+      max_concurrent: 1,
+      allows_anonymous: 0,
+      answers_login: 0,
+      revision: 1,
+      created_at_ms: 0,
+      created_by: "",
+    })
+    .execute();
+}
 
 eachDatabase((open) => {
   const openWithApp = async (t: TestContext) => {
@@ -234,6 +256,21 @@ eachDatabase((open) => {
         })
         .execute();
     });
+    await registry.database.transaction(async (tx) => {
+      await tx
+        .insertInto("issuers")
+        .values({
+          user_id: robot.userId,
+          repositories: '["acme/**","acme2/app"]',
+          actions: '["pull"]',
+          max_lifetime_seconds: null,
+          max_active: null,
+          require_expiry: 0,
+          networks: null,
+        })
+        .execute();
+      for (const place of ["acme/secret/**", "acme2/secret/**"]) await insertDecisionPoint(tx, place);
+    });
     await rename(registry, oldName, repositoryName("acme/shop"));
     await renameNamespace(registry.deps, registry.call(), { from: "acme", to: "apex" });
     const fetch = await fetchAs(t, registry, reader);
@@ -250,6 +287,20 @@ eachDatabase((open) => {
     );
     const token = await read.selectFrom("access_tokens").select("scopes").executeTakeFirstOrThrow();
     assert.equal(token.scopes, scopes("apex"));
+    const box = await read.selectFrom("issuers").select("repositories").executeTakeFirstOrThrow();
+    assert.equal(box.repositories, '["apex/**","acme2/app"]');
+    const points = await read
+      .selectFrom("decision_points")
+      .select(["pattern", "revision"])
+      .orderBy("id")
+      .execute();
+    assert.deepEqual(
+      points.map(({ pattern: place, revision }) => [place, revision]),
+      [
+        ["apex/secret/**", 2],
+        ["acme2/secret/**", 1],
+      ],
+    );
     const grants = await read.selectFrom("grants").select(["pattern", "prefix"]).orderBy("id").execute();
     assert.deepEqual(
       grants.map((grant) => [grant.pattern, grant.prefix]),
@@ -313,6 +364,27 @@ eachDatabase((open) => {
     await assert.rejects(missing, { code: "NOT_FOUND" });
     const { read } = registry.database;
     assert.deepEqual(await read.selectFrom("namespace_aliases").selectAll().execute(), []);
+  });
+
+  test("nobody but an administrator renames out of what somebody outside decides", async (t) => {
+    const { registry } = await openWithApp(t);
+    const boss = await addUser(registry, "boss");
+    await addTeam(registry, "acme", { name: "bosses", role: "admin", members: [boss] });
+    const { access } = registry.deps;
+    const outside: Access = {
+      ...access,
+      explain: async (actor, name) => ({
+        ...(await access.explain(actor, name)),
+        authority: name.startsWith("acme/shop/") ? "somebody" : undefined,
+      }),
+    };
+    const deps = { ...registry.deps, access: outside };
+    const call = registry.call({ actor: boss });
+    await assert.rejects(renameRepository(deps, call, { from: oldName, to: newName }), { code: "DENIED" });
+    await registry.database.transaction((tx) => insertDecisionPoint(tx, "ac*/**"));
+    const renamed = renameNamespace(registry.deps, call, { from: "acme", to: "apex" });
+    await assert.rejects(renamed, { code: "DENIED" });
+    await renameNamespace(registry.deps, registry.call(), { from: "acme", to: "apex" });
   });
 
   test("a hidden target is not told by its old name", async (t) => {
