@@ -6,6 +6,7 @@ import { auditCommand } from "./commands/audit-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
 import { credentialCommand } from "./commands/credential-command.ts";
+import { decisionPointCommand } from "./commands/decision-point-command.ts";
 import { doctorCommand } from "./commands/doctor-command.ts";
 import { elevateCommand } from "./commands/elevate-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
@@ -69,6 +70,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     providerCommand(contextOf),
     auditCommand(contextOf),
     elevateCommand(contextOf),
+    decisionPointCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

@@ -64,6 +64,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     access: stores.access,
     tokenService: config.tokenService,
     onServed: (served) => stores.identity.recordUsage(served),
+    realmOf: (repository) => stores.tokenIssuers.realmOf(repository),
     publicUrl: config.publicUrl,
     trustProxy: config.trustProxy,
     limits: {
@@ -126,6 +127,7 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     ...areas.stores.identity.endpoints,
     ...areas.email.endpoints,
     ...areas.stores.audit.endpoints,
+    ...areas.stores.tokenIssuers.endpoints(areas.stores.access),
     ...areas.stores.decisions.endpoints({
       access: areas.stores.access,
       setRepositoryState: areas.registry.setRepositoryState,

@@ -7,6 +7,7 @@ import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
 import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
+import { createTokenIssuers, type TokenIssuers } from "../identity/token-issuers/token-issuers.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { isInNetworks } from "../lib/ip-network.ts";
 import type { Log } from "../lib/log.ts";
@@ -31,6 +32,7 @@ export interface Stores {
   readonly audit: Audit;
   readonly identity: Identity;
   readonly decisions: DecisionPoints;
+  readonly tokenIssuers: TokenIssuers;
   readonly secretBox: SecretBox;
   ensureFirstAdministrator(): Promise<FirstAdministrator | undefined>;
   close(): Promise<void>;
@@ -74,11 +76,12 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
   const outgoing = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
   const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
   const { delegate } = decisions;
+  const tokenIssuers = createTokenIssuers({ database, cache, clock, outgoing });
   const access = createAccess({ database, cache, clock, anonymousAccess, defaultNamespace, delegate });
   const audit = openAudit(config, { database, clock, log, secretBox, outgoing });
   const identity = createIdentity({
     database,
-    outside: decisions,
+    outside: { ...decisions, verifyToken: tokenIssuers.verifyToken },
     access,
     cache,
     clock,
@@ -115,6 +118,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
     access,
     audit,
     decisions,
+    tokenIssuers,
     identity,
     secretBox,
     ensureFirstAdministrator: () =>

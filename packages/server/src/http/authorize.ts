@@ -188,12 +188,14 @@ export function challengeFor(challenge: {
   readonly target: Target;
   readonly origin: string;
   readonly tokenService: string;
+  /** Undefined = our own service gives tokens. */
+  readonly elsewhere?: { readonly realm: string; readonly service: string } | undefined;
   readonly presented: "nothing" | "password" | "bad-token" | "narrow-token";
 }): string {
   const { endpoint, target, presented } = challenge;
   return formatBearerChallenge({
-    realm: `${challenge.origin}/token`,
-    service: challenge.tokenService,
+    realm: challenge.elsewhere?.realm ?? `${challenge.origin}/token`,
+    service: challenge.elsewhere?.service ?? challenge.tokenService,
     scope: endpoint === undefined ? "" : formatScopes(scopesOf(endpoint, target)),
     ...(presented === "bad-token" ? { error: "invalid_token" } : {}),
     ...(presented === "narrow-token" ? { error: "insufficient_scope" } : {}),

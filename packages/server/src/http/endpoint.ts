@@ -43,6 +43,11 @@ export interface Endpoint {
    * to such credentials.
    */
   readonly honoursTagLimits?: true;
+  /**
+   * Whether the request goes on with something that was begun with that very bearer token (`bearerMark`): then the token may have ended meanwhile.
+   * Everything else is checked as ever: who it was made for, whether they still may, what it carries.
+   */
+  readonly goesOn?: (params: Request["params"], mark: string) => Promise<boolean>;
   /** Scopes a challenge names beyond the one that follows from `can` (a mount also needs pull on its source). */
   readonly extraScopes?: (request: Pick<Request, "params" | "query">) => readonly Scope[];
   handle(call: Call, request: Request): Promise<Reply>;

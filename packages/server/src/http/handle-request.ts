@@ -3,6 +3,7 @@ import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import { authorize, challengeFor } from "./authorize.ts";
+import { bearerMark } from "./bearer-mark.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
 import { checkSignIn } from "./check-sign-in.ts";
@@ -10,7 +11,7 @@ import type { Call, Endpoint, Reply, Request } from "./endpoint.ts";
 import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
 import { toPublicError } from "./error-table.ts";
 import { finishRequest } from "./finish-request.ts";
-import type { HttpDeps } from "./http-deps.ts";
+import type { HttpDeps, TokenRealm } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
 import { nearestLimit, type RateLimiter, type RateState, rateHeaders, rateRefusal } from "./limit-rate.ts";
 import type { Match } from "./match-path.ts";
@@ -97,7 +98,7 @@ async function breakOff(
   }
   try {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
-    await send(deps, incoming, progress, refuse(deps, incoming, progress, error));
+    await send(deps, incoming, progress, await refuse(deps, incoming, progress, error));
   } catch {
     response.destroy();
   }
@@ -156,7 +157,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     });
   } catch (error) {
     if (incoming.signal.aborted) throw new ClientGone(error);
-    return refuse(deps, incoming, progress, error);
+    return await refuse(deps, incoming, progress, error);
   }
 }
 
@@ -212,7 +213,12 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   const { method = "GET", headers } = request;
   // The protocols of OCI know no cookies: there, one could only be somebody else's page at work.
   const site = isBelow(progress.pathname, "/api/v1") ? { method, origin: progress.origin } : undefined;
-  const actor = await deps.authenticate(headers, progress.remoteAddress, site, progress);
+  const mark = isToken ? bearerMark(headers) : undefined;
+  const goesOn = progress.endpoint?.goesOn;
+  const { params, query } = progress;
+  const takesEndedToken = goesOn === undefined || mark === undefined ? undefined : () => goesOn(params, mark);
+  const target = { params, query, takesEndedToken };
+  const actor = await deps.authenticate(headers, progress.remoteAddress, site, target);
   if (isToken) progress.presented = "narrow-token";
   return actor;
 }
@@ -240,7 +246,12 @@ async function checkedBody(
 
 const noBody: Pick<Request, "body" | "bodyBytes"> = { body: undefined, bodyBytes: new Uint8Array() };
 
-function refuse(deps: HandlerDeps, { request }: Incoming, progress: Progress, error: unknown): Reply {
+async function refuse(
+  deps: HandlerDeps,
+  { request }: Incoming,
+  progress: Progress,
+  error: unknown,
+): Promise<Reply> {
   const shown = toPublicError(error);
   progress.code = shown.code;
   if (shown.code === "INTERNAL") {
@@ -255,6 +266,7 @@ function refuse(deps: HandlerDeps, { request }: Incoming, progress: Progress, er
       target: { params: progress.params, query: progress.query },
       origin: progress.origin,
       tokenService: deps.tokenService,
+      elsewhere: await realmElsewhere(deps, progress),
       presented: progress.presented,
     });
   }
@@ -264,6 +276,18 @@ function refuse(deps: HandlerDeps, { request }: Incoming, progress: Progress, er
     headers["allow"] = methodsBeside(deps, progress.endpoint, request.method).join(", ");
   }
   return { ...reply, headers };
+}
+
+/** The challenge is made all the same when nobody can tell: then it names our own service. */
+async function realmElsewhere(deps: HandlerDeps, progress: Progress): Promise<TokenRealm | undefined> {
+  const repository = progress.params["name"];
+  if (repository === undefined || deps.realmOf === undefined) return undefined;
+  try {
+    return await deps.realmOf(repository);
+  } catch (error) {
+    deps.log.warn({ error }, "cannot tell where tokens for a repository come from");
+    return undefined;
+  }
 }
 
 function methodsBeside(deps: HandlerDeps, endpoint: Endpoint, method: string | undefined): readonly string[] {

@@ -22,6 +22,8 @@ export interface HttpDeps {
   readonly signInRules?: SignInRules | undefined;
   readonly access: Access;
   readonly tokenService: string;
+  /** Where a client gets a token for a repository, if not from our own service. */
+  readonly realmOf?: (repository: string) => Promise<TokenRealm | undefined>;
   readonly publicUrl: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: HttpLimits;
@@ -40,10 +42,17 @@ export interface HttpDeps {
   readonly onAnswered?: ((answered: Answered) => void) | undefined;
 }
 
+export interface TokenRealm {
+  readonly realm: string;
+  readonly service: string;
+}
+
 /** What a request is about. */
 export interface RequestTarget {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** Whether a bearer token that has ended is taken all the same; asked only then. Undefined = it is not. */
+  readonly takesEndedToken?: (() => Promise<boolean>) | undefined;
 }
 
 /** What a cookie must be judged by; clients that know no cookies are never called at such an address. */

@@ -1,4 +1,5 @@
 import type { Access } from "../access/access.ts";
+import type { ExternalActor } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
@@ -36,6 +37,11 @@ export interface IdentityDeps {
 
 export interface OutsideSignIn {
   readonly signIn: SignInOutside;
+  /**
+   * The actor of a bearer token that a token service outside has signed; undefined = none that we trust has. `UNAUTHORIZED` when it cannot be used. One
+   * that has ended is taken where `takesEnded` says so.
+   */
+  verifyToken(token: string, takesEnded?: () => Promise<boolean>): Promise<ExternalActor | undefined>;
   /** Whether the authority that once vouched for somebody still may. */
   knows(authority: string): Promise<boolean>;
 }

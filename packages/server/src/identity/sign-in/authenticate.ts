@@ -49,8 +49,10 @@ export function createAuthenticator(
     switch (scheme.toLowerCase()) {
       case "bearer":
         if (value.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(value, remoteAddress);
-        if (outside === undefined || isOurToken(value)) return tokens.verify(value, remoteAddress);
+        if (outside === undefined || isOurToken(value))
+          return tokens.verify(value, remoteAddress, target?.takesEndedToken);
         return (
+          (await outside.verifyToken(value, target?.takesEndedToken)) ??
           (await outside.signIn({ kind: "token", token: value }, siteOf())) ??
           tokens.verify(value, remoteAddress)
         );

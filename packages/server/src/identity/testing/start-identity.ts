@@ -21,6 +21,7 @@ import { createDecisionPoints, type DecisionPoints } from "../decision-points/de
 import { createIdentity, type Identity } from "../identity.ts";
 import type { AccountSettings } from "../identity-deps.ts";
 import type { OrganizationSettings } from "../organizations/organization-settings.ts";
+import { createTokenIssuers } from "../token-issuers/token-issuers.ts";
 import { createMovableClock, type MovableClock } from "./movable-clock.ts";
 
 /** One instance: identity and access over a database, behind a real HTTP server. */
@@ -67,6 +68,7 @@ export async function startIdentity(
   const outgoing = createOutgoingHttp({ allowedNetworks: [parseIpNetwork("127.0.0.0/8")] });
   t.after(() => outgoing.close());
   const secretBox = createSecretBox([Buffer.alloc(32, 1)]);
+  const tokenIssuers = createTokenIssuers({ database, cache, clock, outgoing });
   const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
   const access = createAccess({
     database,
@@ -79,7 +81,7 @@ export async function startIdentity(
   const identity = createIdentity({
     database,
     access,
-    outside: decisions,
+    outside: { ...decisions, verifyToken: tokenIssuers.verifyToken },
     cache,
     clock,
     log,
@@ -109,6 +111,7 @@ export async function startIdentity(
   decisions.measure(metrics);
   const endpoints = [
     ...identity.endpoints,
+    ...tokenIssuers.endpoints(access),
     ...decisions.endpoints({
       access,
       setRepositoryState: (_call, ...to) => setState(database, access, ...to),
@@ -118,6 +121,7 @@ export async function startIdentity(
   const server = await startTestServer(t, endpoints, {
     access,
     authenticate: identity.authenticate,
+    realmOf: (repository) => tokenIssuers.realmOf(repository),
     signInRules: identity.signInRules,
     clock,
     tokenService: service,

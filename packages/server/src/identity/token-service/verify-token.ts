@@ -25,12 +25,14 @@ export interface VerifiedToken {
 }
 
 export interface TokenVerifier {
-  /** The actor of a bearer token of ours, shown from that address; `UNAUTHORIZED` with why not. */
-  verify(token: string, remoteAddress: string): Promise<Actor>;
+  /** The actor of a bearer token of ours, shown from that address; `UNAUTHORIZED` with why not. One that has ended is taken where `takesEnded` says so. */
+  verify(token: string, remoteAddress: string, takesEnded?: () => Promise<boolean>): Promise<Actor>;
 }
 
 export const issuer = "entrepot";
 const clockToleranceSeconds = 30;
+/** How long an upload may go on with the token that began it. */
+const maxOverrunSeconds = 86_400;
 
 /**
  * Verifies signatures once: the outcome is kept by the token's hash until it expires. What is never kept is whether its user may still use it: that
@@ -44,7 +46,10 @@ export function createTokenVerifier(
 ): TokenVerifier {
   const verified = new LRUCache<string, VerifiedToken & { readonly kid: string }>({ max: 20_000 });
 
-  async function check(token: string): Promise<VerifiedToken> {
+  async function check(
+    token: string,
+    takesEnded: (() => Promise<boolean>) | undefined,
+  ): Promise<VerifiedToken> {
     const digest = hash("sha256", token, "base64");
     const kept = verified.get(digest);
     if (kept !== undefined) {
@@ -54,13 +59,22 @@ export function createTokenVerifier(
       if (isGood) return kept;
       verified.delete(digest);
     }
-    const { kid, payload } = await verifySignature(token);
+    const { kid, payload } = await verifySignature(token, clockToleranceSeconds).catch(
+      async (error: unknown) => {
+        const isOver = error instanceof AppError && error.cause instanceof errors.JWTExpired;
+        if (!isOver || takesEnded === undefined || !(await takesEnded())) throw error;
+        return verifySignature(token, maxOverrunSeconds);
+      },
+    );
     const found = { ...read(payload), kid };
     verified.set(digest, found);
     return found;
   }
 
-  async function verifySignature(token: string): Promise<{ kid: string; payload: JWTPayload }> {
+  async function verifySignature(
+    token: string,
+    toleranceSeconds: number,
+  ): Promise<{ kid: string; payload: JWTPayload }> {
     try {
       const { kid = "" } = decodeProtectedHeader(token);
       const key = await keys.find(kid);
@@ -70,14 +84,14 @@ export function createTokenVerifier(
         typ: "JWT",
         issuer,
         audience: deps.tokens.service,
-        clockTolerance: clockToleranceSeconds,
+        clockTolerance: toleranceSeconds,
         currentDate: new Date(deps.clock.nowMs()),
         requiredClaims: ["exp", "iat", "jti", "access"],
       });
       return { kid, payload };
     } catch (error) {
       if (error instanceof AppError) throw error;
-      if (error instanceof errors.JWTExpired) throw refused("it has expired");
+      if (error instanceof errors.JWTExpired) throw refused("it has expired", error);
       if (error instanceof errors.JOSEError || error instanceof TypeError)
         throw refused("it is not one of ours");
       throw error;
@@ -85,8 +99,8 @@ export function createTokenVerifier(
   }
 
   return {
-    async verify(token, remoteAddress) {
-      const { userId, outside, accessTokenId, passwordEpoch, scopes } = await check(token);
+    async verify(token, remoteAddress, takesEnded) {
+      const { userId, outside, accessTokenId, passwordEpoch, scopes } = await check(token, takesEnded);
       if (outside !== undefined) {
         if ((await deps.outside?.knows(outside.authority)) !== true) throw refused("it was revoked");
         return { kind: "external", ...outside, limits: scopes, credentialScopes: undefined };
@@ -126,7 +140,8 @@ function read(payload: JWTPayload): VerifiedToken {
   };
 }
 
-function readScope(value: unknown): readonly Scope[] {
+/** One entry of the claim `access`; none when it is not of its form. */
+export function readScope(value: unknown): readonly Scope[] {
   if (typeof value !== "object" || value === null) return [];
   if (!("type" in value && "name" in value && "actions" in value)) return [];
   const { type, name, actions } = value;
@@ -134,6 +149,6 @@ function readScope(value: unknown): readonly Scope[] {
   return [{ type, name, actions: actions.filter((action) => typeof action === "string") }];
 }
 
-function refused(problem: string): AppError {
-  return new AppError("UNAUTHORIZED", `the token cannot be used: ${problem}`);
+function refused(problem: string, cause?: unknown): AppError {
+  return new AppError("UNAUTHORIZED", `the token cannot be used: ${problem}`, { cause });
 }

@@ -14,7 +14,12 @@ import { insertUpload } from "./upload-store.ts";
 export async function beginUpload(
   deps: RegistryDeps,
   call: Call,
-  start: { readonly repository: RepositoryName; readonly algorithm: DigestAlgorithm },
+  start: {
+    readonly repository: RepositoryName;
+    readonly algorithm: DigestAlgorithm;
+    /** The mark of the bearer token that begins it, which may end meanwhile. */
+    readonly begunWith?: string | undefined;
+  },
 ): Promise<UploadId> {
   const repositoryId = await ensureRepository(deps, call, start.repository);
   const id = deps.newUploadId();
@@ -26,6 +31,7 @@ export async function beginUpload(
         repositoryId,
         algorithm: start.algorithm,
         offsetBytes: 0,
+        begunWith: start.begunWith,
         digestSoFar: createHash(start.algorithm).digest("hex"),
         nowMs: deps.clock.nowMs(),
       }),

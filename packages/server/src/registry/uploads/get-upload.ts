@@ -2,7 +2,7 @@ import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { unknownUpload } from "./hold-upload.ts";
-import { findUpload, type Upload } from "./upload-store.ts";
+import { findUpload, type Upload, wasBegunWith } from "./upload-store.ts";
 
 /** The state of an upload: what it tells is durable. `BLOB_UPLOAD_UNKNOWN` when the repository has none of that id. */
 export async function getUpload(
@@ -12,4 +12,12 @@ export async function getUpload(
   const upload = await findUpload(deps.database.read, target.repository, target.id);
   if (upload === undefined) throw unknownUpload(target.id);
   return upload;
+}
+
+/** Whether the upload of that repository was begun with the bearer token of that mark. */
+export async function isGoneOnWith(
+  deps: RegistryDeps,
+  upload: { readonly repository: string; readonly id: string; readonly mark: string },
+): Promise<boolean> {
+  return wasBegunWith(deps.database.read, upload);
 }

@@ -6,6 +6,7 @@ import {
   type RepositoryName,
   tryParseRepositoryName,
 } from "@entrepot/oci/repository-name";
+import { bearerMark } from "../../http/bearer-mark.ts";
 import { type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
@@ -15,7 +16,7 @@ import { appendToUpload } from "./append-to-upload.ts";
 import { beginUpload } from "./begin-upload.ts";
 import { cancelUpload } from "./cancel-upload.ts";
 import { completeUpload } from "./complete-upload.ts";
-import { getUpload } from "./get-upload.ts";
+import { getUpload, isGoneOnWith } from "./get-upload.ts";
 import { pushBlob } from "./push-blob.ts";
 import type { Chunk } from "./write-chunk.ts";
 
@@ -25,6 +26,12 @@ const push = { who: "repository", action: "push" } as const;
 
 /** end-4a, 4b, 4c, 5, 6, 11, 13, 14 of the distribution-spec. */
 export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
+  // A slow upload outlives its token: what was permitted at its beginning may be finished. The manifest that names it is not.
+  const goesOn: Endpoint["goesOn"] = async ({ name = "", upload: id = "" }, mark) => {
+    const repository = tryParseRepositoryName(name);
+    const isId = /^[0-9a-f-]{36}$/.test(id);
+    return repository !== undefined && isId && isGoneOnWith(deps, { repository, id, mark });
+  };
   return [
     endpoint({
       id: "uploads.begin",
@@ -57,7 +64,11 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
           await pushBlob(deps, call, { repository, digest }, chunkOf(request));
           return created(repository, digest);
         }
-        const id = await beginUpload(deps, call, { repository, algorithm: hintedAlgorithm(request.query) });
+        const id = await beginUpload(deps, call, {
+          repository,
+          algorithm: hintedAlgorithm(request.query),
+          begunWith: bearerMark(request.headers),
+        });
         return accepted(repository, id, 0);
       },
     }),
@@ -67,6 +78,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: push,
       honoursTagLimits: true,
+      goesOn,
       summary: "Append a chunk (`Content-Range: first-last`) or a streamed body to an upload.",
       handle: async (call, request) => {
         const target = targetOf(request);
@@ -80,6 +92,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: push,
       honoursTagLimits: true,
+      goesOn,
       summary: "Close an upload with the digest of the whole blob; the body may be the last chunk.",
       query: [{ name: "digest", form: "text", description: "the digest of the whole blob" }],
       handle: async (call, request) => {
@@ -103,6 +116,7 @@ export function uploadEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       path: item,
       can: push,
       honoursTagLimits: true,
+      goesOn,
       summary: "How many bytes of an upload have arrived.",
       handle: async (_call, request) => {
         const target = targetOf(request);

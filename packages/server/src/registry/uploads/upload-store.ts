@@ -16,7 +16,7 @@ export interface Upload {
 
 export async function insertUpload(
   tx: Tx,
-  upload: Omit<Upload, "committing"> & { readonly nowMs: number },
+  upload: Omit<Upload, "committing"> & { readonly nowMs: number; readonly begunWith?: string | undefined },
 ): Promise<void> {
   await tx
     .insertInto("uploads")
@@ -27,12 +27,29 @@ export async function insertUpload(
       offset_bytes: upload.offsetBytes,
       digest_so_far: upload.digestSoFar,
       committing_digest: null,
+      begun_with: upload.begunWith ?? null,
       claimed_by: null,
       claimed_until_ms: 0,
       created_at_ms: upload.nowMs,
       updated_at_ms: upload.nowMs,
     })
     .execute();
+}
+
+/** Whether that upload of that repository was begun with the bearer token of that mark. */
+export async function wasBegunWith(
+  db: Queryable,
+  upload: { readonly repository: string; readonly id: string; readonly mark: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("uploads as u")
+    .innerJoin("repositories as r", "r.id", "u.repository_id")
+    .select("u.id")
+    .where("u.id", "=", upload.id)
+    .where("r.name", "=", upload.repository)
+    .where("u.begun_with", "=", upload.mark)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export async function findUpload(
