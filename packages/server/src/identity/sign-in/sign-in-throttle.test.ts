@@ -122,3 +122,25 @@ test("remembers a bounded number of those who fail, the latest", () => {
   throttle.begin("192.0.2.1", "one more", "x");
   throttle.begin("192.0.2.1", "first", "another");
 });
+
+test("has those who go on guessing wait twice as long each time, and forgets it after an hour of peace", () => {
+  const { throttle, clock, guess } = setUp();
+  const waitSeconds = () => {
+    guess(10);
+    let seconds = 0;
+    assert.throws(
+      () => throttle.begin("192.0.2.1", "ada", "another"),
+      (error) => {
+        seconds = Number(Reflect.get(Object(error), "retryAfterSeconds"));
+        return true;
+      },
+    );
+    clock.move(seconds * 1_000);
+    return seconds;
+  };
+  assert.deepEqual([1, 2, 3, 4, 5, 6].map(waitSeconds), [60, 120, 240, 480, 900, 900]);
+  clock.move(3_600_000);
+  assert.equal(waitSeconds(), 60);
+  throttle.begin("192.0.2.1", "ada", "right").succeeded();
+  assert.equal(waitSeconds(), 60, "as does the right password");
+});

@@ -6,6 +6,9 @@ import { networkOf } from "../../lib/network-of.ts";
 /** Different wrong passwords from one network for one name before it must wait. */
 const maxFailures = 10;
 const windowMs = 60_000;
+/** Who goes on guessing after a wait waits twice as long the next time, up to this; after so long in peace it begins anew. */
+const longestWaitMs = 900_000;
+const peaceMs = 3_600_000;
 /** Those who failed last are remembered; some 100 bytes each. */
 const maxRemembered = 50_000;
 
@@ -13,6 +16,8 @@ interface Failures {
   readonly count: number;
   readonly lastSecret: string;
   readonly lastAtMs: number;
+  /** How often it had to wait before. */
+  readonly waits: number;
 }
 
 /**
@@ -29,6 +34,8 @@ export interface SignInThrottle {
 }
 
 export interface SignInAttempt {
+  /** Whether it is another password than the one that this network tried last. */
+  readonly isNew: boolean;
   succeeded(): void;
   /** Nobody knows whether the password was right: the database did not answer, or too many were waiting. */
   abandoned(): void;
@@ -43,7 +50,16 @@ export function createSignInThrottle(clock: Clock): SignInThrottle {
 
   function current(entry: string): Failures | undefined {
     const found = failures.get(entry);
-    return found !== undefined && Math.abs(clock.nowMs() - found.lastAtMs) < windowMs ? found : undefined;
+    return found !== undefined && Math.abs(clock.nowMs() - found.lastAtMs) < waitMsOf(found)
+      ? found
+      : undefined;
+  }
+
+  /** How often it has had to wait by now, the wait that has just ended included. */
+  function waitsOf(entry: string): number {
+    const found = failures.get(entry);
+    if (found === undefined || Math.abs(clock.nowMs() - found.lastAtMs) >= peaceMs) return 0;
+    return found.count >= maxFailures ? found.waits + 1 : found.waits;
   }
 
   function remember(entry: string, now: Failures): void {
@@ -62,15 +78,17 @@ export function createSignInThrottle(clock: Clock): SignInThrottle {
       const nowMs = clock.nowMs();
       const found = current(entry);
       if (found !== undefined && found.count >= maxFailures) {
-        const waitMs = windowMs - (nowMs - found.lastAtMs);
-        throw new AppError("TOOMANYREQUESTS", "too many wrong passwords from this address; wait a minute", {
+        const waitMs = waitMsOf(found) - (nowMs - found.lastAtMs);
+        throw new AppError("TOOMANYREQUESTS", "too many wrong passwords from this address; wait a while", {
           retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
         });
       }
       const lastSecret = digest(secret);
       const counts = found?.lastSecret === lastSecret ? 0 : 1;
-      remember(entry, { count: (found?.count ?? 0) + counts, lastSecret, lastAtMs: nowMs });
+      const waits = found?.waits ?? waitsOf(entry);
+      remember(entry, { count: (found?.count ?? 0) + counts, lastSecret, lastAtMs: nowMs, waits });
       return {
+        isNew: counts === 1,
         succeeded: () => void failures.delete(entry),
         abandoned() {
           const now = current(entry);
@@ -79,4 +97,8 @@ export function createSignInThrottle(clock: Clock): SignInThrottle {
       };
     },
   };
+}
+
+function waitMsOf({ count, waits }: Failures): number {
+  return count < maxFailures ? windowMs : Math.min(windowMs * 2 ** Math.min(waits, 10), longestWaitMs);
 }

@@ -12,6 +12,7 @@ import { limitByOwner } from "../robots/limit-by-owner.ts";
 import { isAccountName, isMachineName } from "../users/account-name.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById, findUserByName } from "../users/user-store.ts";
+import { createAccountGuard } from "./account-guard.ts";
 import { clientPasswordPrefix, openClientPassword } from "./client-password.ts";
 import { actorOf, isActive, isUsable, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
@@ -48,6 +49,7 @@ export function createSecretVerifier(
   askProviders: AskProviders = async () => undefined,
 ): SecretVerifier {
   const throttle = createSignInThrottle(deps.clock);
+  const guard = createAccountGuard(deps);
   const verifyPassword = createPasswordVerifier(deps);
   const recordUse = createUseRecorder(deps);
 
@@ -107,6 +109,7 @@ export function createSecretVerifier(
 
   /** Counts wrong ones, as they could be guessed. */
   async function signIn(username: string, secret: string, remoteAddress: string): Promise<UserActor> {
+    await guard.check(username, remoteAddress);
     const attempt = throttle.begin(remoteAddress, username, secret);
     const isOurs = isAccountName(username);
     const isMachine = isOurs && isMachineName(username);
@@ -117,9 +120,11 @@ export function createSecretVerifier(
           (await signInElsewhere(username, secret, remoteAddress)));
       if (found === undefined) throw wrong();
       attempt.succeeded();
+      await guard.succeeded({ userId: found.user.id, username }, remoteAddress);
       return actorOf(found, isMachine ? "access-token" : "password");
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "UNAUTHORIZED") attempt.abandoned();
+      else if (attempt.isNew) guard.failed(username, remoteAddress);
       throw error;
     }
   }
@@ -136,6 +141,8 @@ export function createSecretVerifier(
       if (secret.startsWith(clientPasswordPrefix)) {
         const found = await findByClientPassword(secret, remoteAddress);
         if (found === undefined || found.user.username !== username) throw wrong();
+        // It stands for the password, and was perhaps made when that was enough.
+        if (hasSecondFactor(await findFactors(deps, found.user.id))) throw needsToken();
         return actorOf(found, "client-password");
       }
       const actor = await signIn(username, secret, remoteAddress);
