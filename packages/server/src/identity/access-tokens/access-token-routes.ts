@@ -106,6 +106,7 @@ function secretEndpoints(deps: IdentityDeps): readonly Endpoint[] {
   return [
     endpoint({
       id: "access-tokens.rotate",
+      makesCredentials: true,
       method: "POST",
       path: `${item}/rotate`,
       can: person,

@@ -7,6 +7,7 @@ import {
   toScopeJson,
 } from "../../access/credential-scope.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
+import { checkRecentSignIn } from "../../http/check-sign-in.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { parseIpNetwork } from "../../lib/ip-network.ts";
 import { notifyUser } from "../accounts/notify-user.ts";
@@ -33,7 +34,8 @@ export interface ListedToken {
 /**
  * Makes an access token; its secret is told here and never again. `scopes` and `networks` limit what can be had with it, and from where; kind
  * "application" is good for the registry only. `ALREADY_EXISTS` for a name that the user has in use; `NAME_INVALID` and `REQUEST_INVALID` for a
- * pattern or network that is none; `DENIED` when the maker is limited, or is a token that would be outlived.
+ * pattern or network that is none; `DENIED` when the maker is limited, or is a token that would be outlived; `RECENT_SIGN_IN_REQUIRED` for one without
+ * scopes from a browser whose user has not shown for a while that it is them.
  */
 export async function createAccessToken(
   deps: IdentityDeps,
@@ -50,6 +52,8 @@ export async function createAccessToken(
 ): Promise<CreatedCredential> {
   const maker = ownerOf(source);
   await checkMaker(deps, maker, token.expiresAtMs);
+  // Whoever found a browser open must not leave with all that its owner may.
+  if (token.scopes === undefined) checkRecentSignIn(maker, deps.clock.nowMs(), deps.sessions.recentMs);
   const scopes = token.scopes?.map(toCredentialScope);
   const networks = token.networks?.map(parseIpNetwork);
   // No version is bumped: nothing that anybody remembers becomes wrong by it.

@@ -1,6 +1,7 @@
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import type { UserActor } from "../../access/actor.ts";
 import { recordAudit } from "../../activity/audit/record-audit.ts";
+import { checkRecentSignIn } from "../../http/check-sign-in.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { type EmailAddress, tryParseEmailAddress } from "../../lib/email-address.ts";
@@ -107,7 +108,10 @@ async function checkPresence(
   const { userId, username } = call.actor;
   const card = await findCardById(deps.database.read, userId);
   if (card?.passwordHash === undefined) {
-    if (change.password === undefined) return;
+    if (change.password === undefined) {
+      checkRecentSignIn(call.actor, deps.clock.nowMs(), deps.sessions.recentMs);
+      return;
+    }
     throw new AppError("DENIED", "this account signs in elsewhere and has no password here");
   }
   const refusal = "the present password (`currentPassword`) is missing or wrong";

@@ -63,6 +63,7 @@ function endpointsAt(
     }),
     endpoint({
       id: `${id}.create`,
+      needsRecentSignIn: true,
       method: "POST",
       path: base,
       can,
@@ -89,6 +90,7 @@ function endpointsAt(
     }),
     endpoint({
       id: `${id}.replace`,
+      needsRecentSignIn: true,
       method: "PUT",
       path: `${base}/{rule}`,
       can,

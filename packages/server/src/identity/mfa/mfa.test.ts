@@ -274,7 +274,12 @@ eachDatabase((open) => {
     const stepUp = (body: object) => statusOf(browser.send("POST", "/api/v1/session/step-up", body));
     assert.equal(await stepUp({ password: "wrong password" }), 401);
     assert.deepEqual(await problemOf(remove()), [403, "RECENT_SIGN_IN_REQUIRED"]);
+    const token = (body: object) => browser.send("POST", "/api/v1/me/access-tokens", body);
+    assert.deepEqual(await problemOf(token({ name: "all" })), [403, "RECENT_SIGN_IN_REQUIRED"]);
+    const scopes = [{ repositories: "acme/x", actions: ["pull"] }];
+    assert.equal(await statusOf(token({ name: "some", scopes })), 201, "a limited one is less dangerous");
     assert.equal(await stepUp({ password }), 204);
+    assert.equal(await statusOf(token({ name: "all" })), 201);
     const { secret } = await enrol(instance, browser);
     instance.clock.move(600_000);
     assert.equal(await stepUp({ password }), 400, "a password alone is no longer enough");

@@ -59,6 +59,7 @@ export function identityEndpoints(
     }),
     endpoint({
       id: "me.identities.link",
+      needsRecentSignIn: true,
       method: "POST",
       path: own,
       can: { who: "person" },

@@ -71,6 +71,7 @@ export function providerEndpoints(
     }),
     endpoint({
       id: "sign-in-providers.put",
+      needsRecentSignIn: true,
       method: "PUT",
       path: one,
       can: administrator,
@@ -86,6 +87,7 @@ export function providerEndpoints(
     }),
     endpoint({
       id: "sign-in-providers.delete",
+      needsRecentSignIn: true,
       method: "DELETE",
       path: one,
       can: administrator,
