@@ -88,7 +88,6 @@ export function organizationEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     }),
     endpoint({
       id: "organizations.delete",
-      needsRecentSignIn: true,
       method: "DELETE",
       path: item,
       can: admin,

@@ -59,7 +59,6 @@ export function identityEndpoints(
     }),
     endpoint({
       id: "me.identities.link",
-      needsRecentSignIn: true,
       method: "POST",
       path: own,
       can: { who: "person" },

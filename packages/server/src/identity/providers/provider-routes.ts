@@ -71,7 +71,6 @@ export function providerEndpoints(
     }),
     endpoint({
       id: "sign-in-providers.put",
-      needsRecentSignIn: true,
       method: "PUT",
       path: one,
       can: administrator,
@@ -87,7 +86,6 @@ export function providerEndpoints(
     }),
     endpoint({
       id: "sign-in-providers.delete",
-      needsRecentSignIn: true,
       method: "DELETE",
       path: one,
       can: administrator,
