@@ -13,7 +13,7 @@ import { type CliRun, runCli } from "./testing/run-cli.ts";
 import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
 
 const commands =
-  "serve doctor admin login logout ls tags inspect copy rm gc org team robot grant mail trust-rule provider audit elevate repository access reserved-name completion".split(
+  "serve doctor admin login logout ls tags inspect copy rm gc org team robot token issuer credential grant mail trust-rule provider audit elevate repository access reserved-name completion".split(
     " ",
   );
 

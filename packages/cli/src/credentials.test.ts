@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parseLabel, parseScope, parseTime } from "./credential-options.ts";
+import { type CliRun, runCli } from "./testing/run-cli.ts";
+import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+
+describe("entrepot token, issuer and credential", () => {
+  let registry: ServedRegistry;
+  let folder: string;
+  let environment: Readonly<Record<string, string>>;
+
+  before(async () => {
+    registry = await startServedRegistry();
+    folder = await mkdtemp(join(tmpdir(), "entrepot-credentials-"));
+    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
+    await signInAs(administrator.username, administrator.password);
+  });
+  after(async () => {
+    await registry.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const signInAs = async (username: string, password: string) => {
+    const auth = Buffer.from(`${username}:${password}`).toString("base64");
+    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+  };
+  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
+  const lines = async (...args: string[]): Promise<readonly string[]> => {
+    const done = await run(...args);
+    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
+    return done.stdout.trim().split("\n");
+  };
+
+  it("makes, lists, rotates and revokes one's own tokens", async () => {
+    const [secret = "", login = ""] = await lines(
+      "token",
+      "create",
+      "ci",
+      "--application",
+      "--scope",
+      "acme/**=pull",
+    );
+    assert.match(secret, /^entp_/);
+    assert.ok(login.includes(`docker login ${registry.host}`), login);
+    assert.match((await lines("token", "ls"))[0] ?? "", /ci +application/);
+    const [second] = await lines("token", "rotate", "ci", "--grace", "60");
+    assert.notEqual(second, secret);
+    assert.deepEqual(await lines("token", "usage", "ci"), [""]);
+    assert.deepEqual(await lines("token", "rm", "ci"), ["ci revoked"]);
+    assert.equal((await run("token", "rm", "ci")).code, 2);
+    assert.equal((await run("token", "create", "x", "--scope", "nonsense")).code, 2);
+  });
+
+  it("makes an issuer, which issues credentials and can do nothing else", async () => {
+    await lines("org", "create", "acme");
+    const [secret = ""] = await lines(
+      "issuer",
+      "create",
+      "acme/vendor",
+      "--repositories",
+      "acme/free/**",
+      "--actions",
+      "pull",
+    );
+    assert.match((await lines("issuer", "ls", "acme"))[0] ?? "", /vendor +acme\+vendor/);
+    await signInAs("acme+vendor", secret);
+    const create = [
+      "credential",
+      "create",
+      "--external-id",
+      "17",
+      "--name",
+      "cust-17",
+      "--label",
+      "tier=free",
+    ];
+    assert.match((await lines(...create))[0] ?? "", /^entp_/);
+    assert.deepEqual(await lines(...create), ["it was issued before; rotate it for a new secret"]);
+    const [shown = ""] = await lines("credential", "ls", "--label", "tier=free");
+    assert.match(shown, /acme\+vendor\+cust-17/);
+    const [id = ""] = shown.split(" ");
+    assert.match((await lines("credential", "rotate", id))[0] ?? "", /^entp_/);
+    assert.deepEqual(await lines("credential", "usage", "--label", "tier=free"), [""]);
+    assert.equal((await run("token", "ls")).code, 1);
+    assert.deepEqual(await lines("credential", "rm", "--label", "tier=free"), ["1 revoked"]);
+    await signInAs(administrator.username, administrator.password);
+    assert.deepEqual(await lines("issuer", "set", "acme/vendor", "--disable"), ["acme/vendor changed"]);
+    assert.deepEqual(await lines("issuer", "rm", "acme/vendor"), ["acme/vendor deleted"]);
+  });
+});
+
+describe("options of credentials", () => {
+  it("reads scopes, times and labels as people write them, and refuses others", () => {
+    assert.deepEqual(parseScope("acme/app:1.*=pull,push"), {
+      repositories: "acme/app",
+      tags: "1.*",
+      actions: ["pull", "push"],
+    });
+    assert.deepEqual(parseScope("acme/**=pull"), { repositories: "acme/**", actions: ["pull"] });
+    assert.equal(parseTime("2d", 1_000), 172_801_000);
+    assert.equal(parseTime("2030-01-01"), Date.UTC(2030, 0, 1));
+    assert.deepEqual(parseLabel("a=b=c"), ["a", "b=c"]);
+    for (const text of ["", "acme", "acme=", "=pull", "acme=PULL"])
+      assert.throws(() => parseScope(text), text);
+    for (const text of ["", "soon", "1y"]) assert.throws(() => parseTime(text), text);
+    for (const text of ["", "a", "=b"]) assert.throws(() => parseLabel(text), text);
+  });
+});
