@@ -139,6 +139,53 @@ const makers: readonly ((here: string, there: string) => Promise<readonly Shown[
       },
     ];
   },
+  async (here, there) => {
+    const robots = "/api/v1/organizations/acme/robots";
+    const made = await manage(here, "POST", robots, { name: "ci" });
+    const username = textAt(made, "robot", "username");
+    const grant = `/api/v1/repositories/acme/app/-/grants/users/${encodeURIComponent(username)}`;
+    await manage(here, "PUT", grant, { role: "read" });
+    const robot = basic(username, textAt(made, "secret"));
+    return [
+      {
+        what: "token got with a robot's secret, by disabling the robot",
+        request: { path: manifest, authorization: await bearerFor(there, "acme/app", robot) },
+        revoke: () => manage(here, "PATCH", `${robots}/ci`, { isDisabled: true }),
+      },
+    ];
+  },
+  async (here, there) => {
+    const issuers = "/api/v1/organizations/acme/issuers";
+    const box = { repositories: ["acme/**"], actions: ["pull"] };
+    const issuer = await manage(here, "POST", issuers, { name: "shop", ...box });
+    const shop = `Bearer ${textAt(issuer, "secret")}`;
+    const issue = async (externalId: string) => {
+      const made = await manage(here, "POST", "/api/v1/issued-credentials", { externalId }, shop);
+      const username = textAt(made, "credential", "username");
+      const path = `/api/v1/issued-credentials/${textAt(made, "credential", "id")}`;
+      return { path, basic: basic(username, textAt(made, "secret")) };
+    };
+    const first = await issue("first");
+    const second = await issue("second");
+    const third = await issue("third");
+    return [
+      {
+        what: "issued credential, by its issuer",
+        request: { path: manifest, authorization: first.basic },
+        revoke: () => manage(here, "DELETE", first.path, undefined, shop),
+      },
+      {
+        what: "token got with an issued credential, by narrowing the issuer's box",
+        request: { path: manifest, authorization: await bearerFor(there, "acme/app", second.basic) },
+        revoke: () => manage(here, "PATCH", `${issuers}/shop`, { repositories: ["acme/other/**"] }),
+      },
+      {
+        what: "issued credential, by disabling the issuer",
+        request: { path: "/v2/", authorization: third.basic },
+        revoke: () => manage(here, "PATCH", `${issuers}/shop`, { isDisabled: true }),
+      },
+    ];
+  },
 ];
 
 /** A user who may pull the image; tells their Basic credential. */
