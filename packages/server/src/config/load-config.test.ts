@@ -111,7 +111,10 @@ test("no two settings share a key or a variable, and every default is one that c
   for (const { key, parse, defaultValue, description } of all) {
     assert.match(description, /\.$/, `${key} is described in sentences`);
     if (defaultValue === undefined) continue;
-    const text = typeof defaultValue === "string" ? defaultValue : JSON.stringify(defaultValue);
+    // Lists are written with commas.
+    const isList = Array.isArray(defaultValue);
+    const text =
+      isList || typeof defaultValue === "string" ? String(defaultValue) : JSON.stringify(defaultValue);
     assert.deepEqual(parse(text), defaultValue, key);
   }
 });

@@ -94,7 +94,7 @@ eachDatabase((open) => {
   test("says what gives an action: rank, grant, team, pattern and end", async (t) => {
     const instance = await start(t, await open(t));
     const grants = "/api/v1/repositories/acme/app/-/grants";
-    await sendJson(instance, "PUT", `${grants}/bob`, ada, { role: "read" });
+    await sendJson(instance, "PUT", `${grants}/users/bob`, ada, { role: "read" });
     await grantTeam(instance, "write", "acme/**", instance.clock.nowMs() + dayMs);
     const because = async (username: string, action: string) =>
       (await explain(instance, username, action)).because;
@@ -172,8 +172,12 @@ eachDatabase((open) => {
   test("lists everything that reaches a repository, by pages, and nothing of its neighbours", async (t) => {
     const instance = await start(t, await open(t));
     await insertRepository(instance, "acme/app2");
-    await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/bob", ada, { role: "read" });
-    await sendJson(instance, "PUT", "/api/v1/repositories/acme/app2/-/grants/bob", ada, { role: "admin" });
+    await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/users/bob", ada, {
+      role: "read",
+    });
+    await sendJson(instance, "PUT", "/api/v1/repositories/acme/app2/-/grants/users/bob", ada, {
+      role: "admin",
+    });
     await grantTeam(instance, "write", "acme/ap*");
     const bob = await instance.database.read
       .selectFrom("users")
@@ -220,10 +224,12 @@ eachDatabase((open) => {
     for (const address of [path, `${path}/carol`]) {
       assert.equal(await status(undefined, address), 401);
       for (const role of ["read", "write"]) {
-        await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/bob", ada, { role });
+        await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/users/bob", ada, { role });
         assert.equal(await status(bob, address), 403, role);
       }
-      await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/bob", ada, { role: "admin" });
+      await sendJson(instance, "PUT", "/api/v1/repositories/acme/app/-/grants/users/bob", ada, {
+        role: "admin",
+      });
       assert.equal(await status(bob, address), 200);
     }
     await sendJson(instance, "PATCH", "/api/v1/users/carol", ada, { isAuditor: true });

@@ -119,6 +119,7 @@ eachDatabase((open) => {
     const rows = await instance.database.read
       .selectFrom("audit_entries")
       .select(["action", "actor", "namespace", "repository", "target", "before", "after"])
+      .where("action", "like", "grant.%")
       .orderBy("id")
       .execute();
     const same = {
