@@ -30,6 +30,21 @@ eachDatabase((open) => {
     assert.deepEqual(await targets(database), ["one", "two"]);
   });
 
+  test("keeps what is noted while others are written", async (t) => {
+    const { database, clock, log } = await openTestAudit(open, t);
+    const noting: Database = {
+      ...database,
+      async transaction(work, options) {
+        if (trail.waiting() === 1) trail.note(...note("two"));
+        return database.transaction(work, options);
+      },
+    };
+    const trail = createAuditTrail({ database: noting, clock, log });
+    trail.note(...note("one"));
+    await trail.close();
+    assert.deepEqual(await targets(database), ["one", "two"]);
+  });
+
   test("drops what is too much and says how much that was", async (t) => {
     const { database, clock, log } = await openTestAudit(open, t);
     const trail = createAuditTrail({ database, clock, log, maxWaiting: 3 });

@@ -50,6 +50,7 @@ export function createAuditTrail(deps: {
     while (rows.length > 0 || untold > 0) {
       const told = untold;
       const batch = rows.slice(0, batchRows);
+      const taken = batch.length;
       if (told > 0) batch.push(droppedRow(told));
       try {
         await deps.database.transaction((tx) => insertAuditEntries(tx, batch), { durable: false });
@@ -58,7 +59,8 @@ export function createAuditTrail(deps: {
         schedule();
         return;
       }
-      rows = rows.slice(Math.min(batchRows, rows.length));
+      // Not all that are there: more were noted while these were written.
+      rows = rows.slice(taken);
       untold -= told;
     }
   }
