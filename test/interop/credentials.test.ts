@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manage, textAt } from "../identity/two-instances.ts";
-import { needs } from "./clients.ts";
+import { needs, pathOf } from "./clients.ts";
 import { openWorkplace, type Workplace } from "./workplace.ts";
 
 /** What a client signs in with. */
@@ -26,16 +26,18 @@ test(
     );
     await place.startDaemon(
       [
-        "dockerd",
-        ...[
-          "--data-root",
-          `${folder}/dk`,
-          "--exec-root",
-          `${folder}/dx`,
-          "--pidfile",
-          `${folder}/dockerd.pid`,
-        ],
-        ...["--iptables=false", "--ip6tables=false", "--bridge=none", "-H", `unix://${folder}/docker.sock`],
+        pathOf("docker 28"),
+        "--data-root",
+        `${folder}/dk`,
+        "--exec-root",
+        `${folder}/dx`,
+        "--pidfile",
+        `${folder}/dockerd.pid`,
+        "--iptables=false",
+        "--ip6tables=false",
+        "--bridge=none",
+        "-H",
+        `unix://${folder}/docker.sock`,
       ],
       "docker version >/dev/null 2>&1",
     );
