@@ -116,7 +116,10 @@ export function createAudit(options: AuditOptions): Audit {
       await sending;
       await trail.close();
       // What is not sealed now is sealed by whoever comes next.
-      await seal().catch((error: unknown) => log.warn({ error }, "audit entries are left unsealed"));
+      // Twice, as an anchor that the first time writes is an entry, too.
+      await seal()
+        .then(seal)
+        .catch((error: unknown) => log.warn({ error }, "audit entries are left unsealed"));
     },
     seal,
     forward: () => forwardEntries(forwarding),
