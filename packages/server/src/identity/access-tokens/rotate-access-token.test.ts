@@ -318,7 +318,6 @@ eachDatabase((open) => {
         .filter((entry) => entry.action.startsWith("access-token."))
         .map((entry) => [entry.action, entry.target]),
       [
-        ["user.create", "user ada"],
         ["access-token.create", 'access token "ci" of ada'],
         ["access-token.rotate", 'access token "ci" of ada'],
       ],
