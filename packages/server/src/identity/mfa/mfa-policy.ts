@@ -1,3 +1,4 @@
+import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { UserActor } from "../../access/actor.ts";
 import type { MfaPlace } from "../../http/check-sign-in.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -16,7 +17,8 @@ export function createMfaPolicy(deps: IdentityDeps): (actor: UserActor, place: M
     if (requiredOf === "everybody") return true;
     if (requiredOf === "administrators" && (actor.isAdmin || actor.isAuditor)) return true;
     const namespace = place.namespace ?? namespaceOf(place.repository, deps.defaultNamespace);
-    if (namespace !== undefined) {
+    // What can be no name is nobody's, and need not be looked up.
+    if (namespace !== undefined && tryParseRepositoryName(namespace) !== undefined) {
       const { found } = await deps.cache.get(`mfa-required ${namespace}`, async () => ({
         found: await isMfaRequiredIn(deps.database.read, namespace),
       }));
