@@ -78,10 +78,13 @@ eachDatabase((open) => {
       rows.map((row) => ({ ...row })),
       [{ name: "collector", holder: "a" }],
     );
-    const counters = await second.read.selectFrom("counters").selectAll().execute();
+    const counters = await second.read.selectFrom("counters").selectAll().orderBy("name").execute();
     assert.deepEqual(
       counters.map((row) => ({ ...row })),
-      [{ name: "access", value: 0 }],
+      [
+        { name: "access", value: 0 },
+        { name: "decisions", value: 0 },
+      ],
     );
   });
 
@@ -91,7 +94,7 @@ eachDatabase((open) => {
     try {
       const [first] = opened;
       assert.ok(first !== undefined);
-      assert.equal((await first.read.selectFrom("counters").selectAll().execute()).length, 1);
+      assert.equal((await first.read.selectFrom("counters").selectAll().execute()).length, 2);
     } finally {
       await Promise.all(opened.map((database) => database.close()));
     }
@@ -109,7 +112,7 @@ eachDatabase((open) => {
       openDatabase({ ...settings, url }),
       hasCode("UNAVAILABLE", /newer version of entrepot \(9999-later\)/),
     );
-    assert.equal((await database.read.selectFrom("counters").selectAll().execute()).length, 1);
+    assert.equal((await database.read.selectFrom("counters").selectAll().execute()).length, 2);
   });
 
   test("answers a probe, and not any more once closed", async (t) => {

@@ -68,7 +68,7 @@ eachDatabase((open) => {
     await database.transaction((tx) => sql`update counters set value = 3`.execute(tx));
     assert.deepEqual(
       (await database.read.selectFrom("counters").select("value").execute()).map((row) => row.value),
-      [3],
+      [3, 3],
     );
   });
 
