@@ -169,11 +169,30 @@ eachDatabase((open) => {
     );
   });
 
+  test("the repeats of a pull are one entry with their number", async (t) => {
+    const url = await open.url(t, "empty");
+    const served = await serve(t, url);
+    const digest = await push(served, "acme/app");
+    for (const reference of ["1", "1", "1", digest]) {
+      await served.fetch("admin", "GET", `/v2/acme/app/manifests/${reference}`);
+    }
+    const pulls = (await written(served, url)).filter(({ action }) => action === "manifest.pull");
+    assert.deepEqual(
+      pulls.map(({ target, detail }) => [target, JSON.parse(detail ?? "{}").count ?? 1]),
+      [
+        ["acme/app:1", 1],
+        [`acme/app@${digest}`, 1],
+        ["acme/app:1", 2],
+      ],
+    );
+  });
+
   test("pulls can be sampled or off, refusals off, and a flood of refusals is counted", async (t) => {
     const url = await open.url(t, "empty");
     const served = await serve(t, url, {
       ENTREPOT_AUDIT_PULLS: "sampled",
       ENTREPOT_AUDIT_PULLS_ONE_IN: "3",
+      ENTREPOT_AUDIT_PULLS_WINDOW_SECONDS: "0",
     });
     await push(served, "acme/app");
     for (let index = 0; index < 6; index += 1) await served.fetch("admin", "GET", "/v2/acme/app/manifests/1");

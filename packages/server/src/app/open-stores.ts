@@ -141,6 +141,7 @@ function openAudit(
     recording: {
       pulls: config.auditPulls,
       pullsOneIn: config.auditPullsOneIn,
+      pullsWindowMs: config.auditPullsWindowSeconds * 1_000,
       denials: config.auditDenials,
       defaultNamespace: config.defaultNamespace,
     },

@@ -18,6 +18,15 @@ export const auditSettings = {
     max: 1_000_000,
     description: "With `audit.pulls: sampled`: one pull in so many is written down.",
   }),
+  auditPullsWindowSeconds: numberSetting({
+    key: "audit.pullsWindowSeconds",
+    variable: "ENTREPOT_AUDIT_PULLS_WINDOW_SECONDS",
+    defaultValue: 60,
+    min: 0,
+    max: 3_600,
+    description:
+      "Pulls of one manifest by one credential from one address within so long after the first are one entry with their number. 0 = each pull is an entry.",
+  }),
   auditDenials: choiceSetting({
     key: "audit.denials",
     variable: "ENTREPOT_AUDIT_DENIALS",

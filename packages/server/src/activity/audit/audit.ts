@@ -60,6 +60,7 @@ export function createAudit(options: AuditOptions): Audit {
   const { database, clock, log } = options;
   const signer = createAuditSigner(options);
   const trail = createAuditTrail({ database, clock, log });
+  const recorder = createAnsweredRecorder({ trail, clock }, options.recording);
   const sealing: SealDeps = { database, clock, log, signer, anchorMs: options.anchorMs };
   let timer: NodeJS.Timeout | undefined;
   const forwarding: ForwardingDeps = options;
@@ -88,6 +89,7 @@ export function createAudit(options: AuditOptions): Audit {
   function schedule(): void {
     if (isStopped) return;
     timer = setTimeout(() => {
+      recorder.sweep();
       running = seal()
         .catch((error: unknown) =>
           log.error({ error }, "audit entries could not be sealed; it is tried again"),
@@ -107,13 +109,14 @@ export function createAudit(options: AuditOptions): Audit {
     ],
     trail,
     signer,
-    onAnswered: createAnsweredRecorder({ trail, clock }, options.recording),
+    onAnswered: (answered) => recorder.record(answered),
     start: schedule,
     async stop() {
       isStopped = true;
       clearTimeout(timer);
       await running;
       await sending;
+      recorder.close();
       await trail.close();
       // What is not sealed now is sealed by whoever comes next.
       // Twice, as an anchor that the first time writes is an entry, too.

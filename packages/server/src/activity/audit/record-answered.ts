@@ -3,12 +3,15 @@ import { namespaceOf } from "../../access/create-access.ts";
 import type { Answered } from "../../http/answered.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { AuditTrail } from "./audit-trail.ts";
-import type { AuditSource } from "./record-audit.ts";
+import { createPullRepeats } from "./pull-repeats.ts";
+import type { AuditEntry, AuditSource } from "./record-audit.ts";
 
 export interface RecordingSettings {
   readonly pulls: "all" | "sampled" | "off";
   /** With "sampled": one pull in so many. */
   readonly pullsOneIn: number;
+  /** Within it the repeats of a pull are put together; 0 = each is written down by itself. */
+  readonly pullsWindowMs: number;
   readonly denials: "on" | "off";
   readonly defaultNamespace: string;
 }
@@ -19,6 +22,15 @@ const signInMs = 600_000;
 const maxRefusals = 100;
 const refusalWindowMs = 60_000;
 
+export interface AnsweredRecorder {
+  /** To be told of every request that was answered. Never throws, never waits. */
+  record(answered: Answered): void;
+  /** Writes down the repeats of pulls whose window is over. */
+  sweep(): void;
+  /** Writes down all of them. */
+  close(): void;
+}
+
 /**
  * Writes down what requests did that changed nothing: pulls of manifests, refusals of somebody in particular, and that somebody signed in. Of a
  * refusal only what says who and where is kept, never the address that was asked for: there may be a secret in it.
@@ -26,7 +38,12 @@ const refusalWindowMs = 60_000;
 export function createAnsweredRecorder(
   deps: { readonly trail: AuditTrail; readonly clock: Clock },
   settings: RecordingSettings,
-): (answered: Answered) => void {
+): AnsweredRecorder {
+  const repeats = createPullRepeats({
+    clock: deps.clock,
+    windowMs: settings.pullsWindowMs,
+    note: (source, entry) => deps.trail.note(source, entry),
+  });
   const signIns = new LRUCache<string, number>({ max: 20_000 });
   const refusals = new LRUCache<string, { startedAtMs: number; count: number }>({ max: 20_000 });
   let pulls = 0;
@@ -36,12 +53,13 @@ export function createAnsweredRecorder(
     if (settings.pulls === "sampled" && pulls % settings.pullsOneIn !== 0) return;
     const { name = "", reference = "" } = answered.params;
     const oneIn = settings.pulls === "sampled" ? { oneIn: settings.pullsOneIn } : {};
-    deps.trail.note(answered, {
+    const entry: AuditEntry = {
       action: "manifest.pull",
       target: reference.includes(":") ? `${name}@${reference}` : `${name}:${reference}`,
       ...placeOf(name),
       detail: { digest: answered.digest ?? null, ...oneIn },
-    });
+    };
+    if (!repeats.isRepeat(answered, entry)) deps.trail.note(answered, entry);
   }
 
   function recordRefusal(answered: Answered): void {
@@ -101,12 +119,14 @@ export function createAnsweredRecorder(
     return { repository, namespace: namespaceOf(repository, settings.defaultNamespace) };
   }
 
-  return (answered) => {
+  function record(answered: Answered): void {
     const { status, endpoint } = answered;
     recordSignIn(answered);
     if (endpoint?.id === "manifests.get" && status === 200 && settings.pulls !== "off") recordPull(answered);
     const isRefusal =
       status === 401 || status === 403 || (status === 429 && answered.code === "TOOMANYREQUESTS");
     if (isRefusal && settings.denials === "on") recordRefusal(answered);
-  };
+  }
+
+  return { record, sweep: () => repeats.sweep(), close: () => repeats.close() };
 }
