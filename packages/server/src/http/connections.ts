@@ -1,13 +1,14 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
+import { createDeparture, type Departure } from "./departure.ts";
 
 /** The connections of one server: which are open, what is under way on each, and which may be closed. */
 export interface Connections {
   /** Open connections, those in the TLS handshake included. */
   count(): number;
-  /** Notes a request until its reply is sent or its client gone; the signal tells of the latter. */
-  begin(request: IncomingMessage, response: ServerResponse): AbortSignal;
+  /** Notes a request until its reply is sent or its client gone; tells of the latter. */
+  begin(request: IncomingMessage, response: ServerResponse): Departure;
   /** Whether the connection was opened when `maxConnections` were open already. */
   isOver(socket: Socket): boolean;
   /** Whether a reply is under way on the connection, so that nothing else may be written to it. */
@@ -21,7 +22,7 @@ export interface Connections {
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly gone: AbortController;
+  readonly departure: { leave(reason: Error): void };
 }
 
 interface Session {
@@ -68,7 +69,7 @@ export function trackConnections(
     socket.once("close", () => {
       sessions.delete(socket);
       // Of several requests in a row only the first has a reply that learns of the close by itself.
-      for (const { gone } of exchanges) gone.abort(new Error("the client closed the connection"));
+      for (const { departure } of exchanges) departure.leave(new Error("the client closed the connection"));
     });
     return session;
   }
@@ -78,14 +79,15 @@ export function trackConnections(
     begin(request, response) {
       const { socket } = request;
       const { exchanges } = sessions.get(socket) ?? openSession(socket);
-      const exchange = { request, response, gone: new AbortController() };
+      const departure = createDeparture();
+      const exchange = { request, response, departure };
       exchanges.add(exchange);
       response.once("finish", () => {
         exchanges.delete(exchange);
         // Replies that were begun before the drain did not tell the client that the connection closes.
         if (isClosing && exchanges.size === 0) socket.destroySoon();
       });
-      return exchange.gone.signal;
+      return departure;
     },
     isOver: (socket) => sessions.get(socket)?.isOver === true,
     isBusy: (socket) => (sessions.get(socket)?.exchanges.size ?? 0) > 0,

@@ -54,9 +54,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
       : refusalOf(deps, connections.isOver(request.socket), inFlight);
     if (refusal !== undefined) handler.httpMetrics.refused();
     if (draining || refusal?.code === "UNAVAILABLE") response.setHeader("connection", "close");
-    const signal = connections.begin(request, response);
+    const departure = connections.begin(request, response);
     inFlight += 1;
-    void handleRequest(handler, { request, response, expectsContinue, signal, refusal }).finally(() => {
+    void handleRequest(handler, { request, response, expectsContinue, departure, refusal }).finally(() => {
       inFlight -= 1;
     });
   }

@@ -93,6 +93,12 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
+/** The same call by somebody who is known better, or as somebody else. A copy with `...` would lose what is made when it is asked for. */
+export function actingAs<A extends Actor>(call: Call, actor: A): Call & { readonly actor: A } {
+  const { requestId, client, log, signal } = call;
+  return { requestId, client, log, signal, actor };
+}
+
 export interface Client {
   /** "unknown" when it cannot be told. */
   readonly address: string;

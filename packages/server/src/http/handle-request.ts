@@ -7,7 +7,9 @@ import { bearerMark } from "./bearer-mark.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
 import { checkSignIn } from "./check-sign-in.ts";
-import type { Call, Endpoint, Reply, Request } from "./endpoint.ts";
+import { createCall } from "./create-call.ts";
+import type { Departure } from "./departure.ts";
+import type { Endpoint, Reply, Request } from "./endpoint.ts";
 import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
 import { toPublicError } from "./error-table.ts";
 import { finishRequest } from "./finish-request.ts";
@@ -39,15 +41,14 @@ export interface Incoming {
   readonly response: ServerResponse;
   /** The client sends its body only after a "100 Continue". */
   readonly expectsContinue: boolean;
-  /** Fires when the client has gone away. */
-  readonly signal: AbortSignal;
+  readonly departure: Departure;
   /** Why the request is not even looked at; undefined = it is. */
   readonly refusal: AppError | undefined;
 }
 
 /** Works one request from its first byte to its log line. Never throws. */
 export async function handleRequest(deps: HandlerDeps, incoming: Incoming): Promise<void> {
-  const { request, signal } = incoming;
+  const { request, departure } = incoming;
   const progress = beginProgress(deps, request);
   deps.httpMetrics.started();
   let isAborted = false;
@@ -55,25 +56,20 @@ export async function handleRequest(deps: HandlerDeps, incoming: Incoming): Prom
     const reply = await answer(deps, incoming, progress);
     await send(deps, incoming, progress, reply);
   } catch (error) {
-    isAborted = signal.aborted || error instanceof ClientGone;
+    isAborted = departure.hasLeft || error instanceof ClientGone;
     if (!isAborted) await breakOff(deps, incoming, progress, error);
     else incoming.response.destroy();
   } finally {
-    finishRequest(deps, request, progress, isAborted || signal.aborted);
+    finishRequest(deps, request, progress, isAborted || departure.hasLeft);
   }
 }
 
 async function send(deps: HandlerDeps, incoming: Incoming, progress: Progress, reply: Reply): Promise<void> {
-  const { request, response, signal } = incoming;
+  const { request, response, departure } = incoming;
   progress.status = reply.status;
   const digest = reply.headers?.["docker-content-digest"];
   if (typeof digest === "string") progress.digest = digest;
-  const transfer: Transfer = {
-    signal,
-    sent: (bytes) => {
-      progress.bytesOut += bytes;
-    },
-  };
+  const transfer = new ReplyTransfer(departure, progress);
   const exchange: Exchange = {
     request,
     response,
@@ -81,6 +77,24 @@ async function send(deps: HandlerDeps, incoming: Incoming, progress: Progress, r
     withholdsBody: incoming.expectsContinue && !progress.hasBegunBody,
   };
   await sendReply(deps.sender, exchange, reply, transfer);
+}
+
+class ReplyTransfer implements Transfer {
+  readonly #departure: Departure;
+  readonly #progress: Progress;
+
+  constructor(departure: Departure, progress: Progress) {
+    this.#departure = departure;
+    this.#progress = progress;
+  }
+
+  get signal(): AbortSignal {
+    return this.#departure.signal;
+  }
+
+  sent(bytes: number): void {
+    this.#progress.bytesOut += bytes;
+  }
 }
 
 /** The reply could not be made. If none of it is sent, the client is told; else it must see that it does not have the whole. */
@@ -144,19 +158,25 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     const { body, bodyBytes } = await checkedBody(deps, incoming, endpoint);
     const { headers } = request;
     const { origin, remoteAddress } = progress;
-    return await endpoint.handle(callOf(deps, progress, incoming), {
-      params,
-      addressedAs: params === target.params ? undefined : target.params["name"],
-      query: target.query,
-      headers,
-      body,
-      bodyBytes,
-      raw: request,
-      origin,
-      remoteAddress,
-    });
+    return await endpoint.handle(
+      createCall(deps.log, progress, {
+        departure: incoming.departure,
+        userAgent: incoming.request.headers["user-agent"],
+      }),
+      {
+        params,
+        addressedAs: params === target.params ? undefined : target.params["name"],
+        query: target.query,
+        headers,
+        body,
+        bodyBytes,
+        raw: request,
+        origin,
+        remoteAddress,
+      },
+    );
   } catch (error) {
-    if (incoming.signal.aborted) throw new ClientGone(error);
+    if (incoming.departure.hasLeft) throw new ClientGone(error);
     return await refuse(deps, incoming, progress, error);
   }
 }
@@ -168,22 +188,6 @@ function limitRate(progress: Progress, states: readonly RateState[] | undefined)
   progress.rate = nearestLimit(states, progress.rate);
   const refusal = rateRefusal(progress.rate);
   if (refusal !== undefined) throw refusal;
-}
-
-/** Most requests log nothing but their line at the end: a log of their own is made when it is asked for. */
-function callOf(deps: HandlerDeps, progress: Progress, { request, signal }: Incoming): Call {
-  const { requestId, actor, remoteAddress } = progress;
-  let log: Call["log"] | undefined;
-  return {
-    requestId,
-    actor,
-    client: { address: remoteAddress, userAgent: request.headers["user-agent"]?.slice(0, 200) },
-    signal,
-    get log() {
-      log ??= deps.log.child({ requestId });
-      return log;
-    },
-  };
 }
 
 /** Before anything else, as the name goes into the challenge. */
@@ -213,10 +217,9 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   const { method = "GET", headers } = request;
   // The protocols of OCI know no cookies: there, one could only be somebody else's page at work.
   const site = isBelow(progress.pathname, "/api/v1") ? { method, origin: progress.origin } : undefined;
-  const mark = isToken ? bearerMark(headers) : undefined;
-  const goesOn = progress.endpoint?.goesOn;
-  const { params, query } = progress;
-  const takesEndedToken = goesOn === undefined || mark === undefined ? undefined : () => goesOn(params, mark);
+  const { params, query, endpoint } = progress;
+  const goesOn = isToken ? endpoint?.goesOn : undefined;
+  const takesEndedToken = goesOn && (async () => goesOn(params, bearerMark(headers) ?? ""));
   const target = { params, query, takesEndedToken };
   const actor = await deps.authenticate(headers, progress.remoteAddress, site, target);
   if (isToken) progress.presented = "narrow-token";
@@ -230,14 +233,14 @@ async function checkedBody(
 ): Promise<Pick<Request, "body" | "bodyBytes">> {
   const check = deps.bodyChecks.get(endpoint);
   if (check === undefined) return noBody;
-  const { request, signal } = incoming;
+  const { request, departure } = incoming;
   const late = new AbortController();
   const { requestTimeoutMs } = deps.limits;
   const timer = setTimeout(() => {
     late.abort(new AppError("REQUEST_INVALID", `the body did not arrive within ${requestTimeoutMs} ms`));
   }, requestTimeoutMs);
   try {
-    const bytes = await readBody(request, maxBodyBytes, AbortSignal.any([signal, late.signal]));
+    const bytes = await readBody(request, maxBodyBytes, AbortSignal.any([departure.signal, late.signal]));
     return { body: await check(bytes, request.headers["content-type"]), bodyBytes: bytes };
   } finally {
     clearTimeout(timer);

@@ -20,10 +20,12 @@ interface Template {
  */
 export function createMatcher(endpoints: readonly Endpoint[]): (method: string, pathname: string) => Match {
   const templates = endpoints.map(toTemplate).sort((left, right) => weight(right) - weight(left));
+  const bySurface = groupBySurface(templates);
   return (method, pathname) => {
     const segments = pathname.split("/");
+    const candidates = bySurface.get(segments[1] ?? "") ?? bySurface.get(anySurface) ?? [];
     const allowed: HttpMethod[] = [];
-    for (const template of templates) {
+    for (const template of candidates) {
       if (!fits(template, segments)) continue;
       if (template.endpoint.method !== method) {
         allowed.push(template.endpoint.method);
@@ -35,6 +37,26 @@ export function createMatcher(endpoints: readonly Endpoint[]): (method: string, 
       ? { kind: "wrong-method", allowed: [...new Set(allowed)] }
       : { kind: "unknown" };
   };
+}
+
+/** No first segment is called so. */
+const anySurface = "/";
+
+/** The templates by the word that their paths begin with, in their order: those of another surface need not be looked at. */
+function groupBySurface(templates: readonly Template[]): ReadonlyMap<string, readonly Template[]> {
+  const open = templates.filter((template) => surfaceOf(template) === undefined);
+  const words = new Set(templates.map(surfaceOf).filter((word) => word !== undefined));
+  const groups = [...words].map((word) => {
+    const isOf = (template: Template) => (surfaceOf(template) ?? word) === word;
+    return [word, templates.filter(isOf)] as const;
+  });
+  return new Map([...groups, [anySurface, open]]);
+}
+
+/** Undefined when it may be any word. */
+function surfaceOf({ before }: Template): string | undefined {
+  const word = before[1];
+  return word === undefined || word.startsWith("{") ? undefined : word;
 }
 
 function toTemplate(endpoint: Endpoint): Template {
@@ -72,8 +94,8 @@ function paramsOf(template: Template, segments: readonly string[]): Record<strin
   const params: Record<string, string> = {};
   const offset = segments.length - template.after.length;
   if (template.hasName) params["name"] = decode(segments.slice(template.before.length, offset).join("/"));
-  for (const [index, pattern] of template.before.entries()) take(params, pattern, segments[index]);
-  for (const [index, pattern] of template.after.entries()) take(params, pattern, segments[offset + index]);
+  template.before.forEach((pattern, index) => take(params, pattern, segments[index]));
+  template.after.forEach((pattern, index) => take(params, pattern, segments[offset + index]));
   return params;
 }
 

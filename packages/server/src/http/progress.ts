@@ -36,6 +36,8 @@ export interface Progress {
   bytesOut: number;
 }
 
+const noQuery: URLSearchParams = Object.freeze(new URLSearchParams());
+
 export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progress {
   const { pathname, query, host } = splitTarget(request.url ?? "/", request.headers.host);
   const given = request.headers["x-request-id"];
@@ -46,7 +48,7 @@ export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progres
       typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : deps.newRequestId(),
     startedAtMs: performance.now(),
     pathname,
-    query: new URLSearchParams(query),
+    query: query === "" ? noQuery : new URLSearchParams(query),
     host,
     isTls: socket instanceof TLSSocket,
     remoteAddress: clientAddress(

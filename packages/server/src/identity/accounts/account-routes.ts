@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
+import { actingAs, type Call, type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
@@ -111,7 +111,7 @@ export function accountEndpoints(
 function ownerOf(call: Call) {
   const { actor } = call;
   if (actor.kind !== "user") throw new AppError("UNAUTHORIZED", "sign in first");
-  return { ...call, log: call.log, actor };
+  return actingAs(call, actor);
 }
 
 function mailed(message: string): Reply {

@@ -2,7 +2,14 @@ import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/reposito
 import type { Access } from "../../access/access.ts";
 import type { RepositoryState } from "../../access/actions.ts";
 import type { Actor } from "../../access/actor.ts";
-import { type Call, type Endpoint, endpoint, type Reply, type Request } from "../../http/endpoint.ts";
+import {
+  actingAs,
+  type Call,
+  type Endpoint,
+  endpoint,
+  type Reply,
+  type Request,
+} from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { secretContext } from "./ask-decision-point.ts";
 import { authorityName } from "./decide-outside.ts";
@@ -182,7 +189,7 @@ async function sender(
     limits: undefined,
     credentialScopes: undefined,
   };
-  return { point, call: { ...call, log: call.log, actor } };
+  return { point, call: actingAs(call, actor) };
 }
 
 function subjectsOf(body: InvalidationBody) {

@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
+import { actingAs, type Call, type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import type { StepUpBody } from "../mfa/mfa-schema.ts";
@@ -44,7 +44,7 @@ export function stepUpEndpoints(
       body: async () => (await schemas()).stepUpBody,
       handle: async (call, request) => {
         const body = request.body as StepUpBody; // as: checked against `body` before
-        await stepUp(deps, { secrets, factors }, { ...call, actor: sessionOf(call) }, request, body);
+        await stepUp(deps, { secrets, factors }, actingAs(call, sessionOf(call)), request, body);
         return { status: 204, headers: noStore };
       },
     }),

@@ -6,7 +6,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { accessTokenPrefix } from "../access-tokens/secret.ts";
 import { namedIn, type SignInSite } from "../decision-points/sign-in-outside.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
-import { isOurToken, type TokenVerifier } from "../token-service/verify-token.ts";
+import type { TokenVerifier } from "../token-service/verify-token.ts";
 import { maxAuthorizationLength } from "./credential-limits.ts";
 import { verifyAnywhere } from "./verify-anywhere.ts";
 import type { SecretVerifier } from "./verify-secret.ts";
@@ -49,7 +49,7 @@ export function createAuthenticator(
     switch (scheme.toLowerCase()) {
       case "bearer":
         if (value.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(value, remoteAddress);
-        if (outside === undefined || isOurToken(value))
+        if (outside === undefined || tokens.isOurs(value))
           return tokens.verify(value, remoteAddress, target?.takesEndedToken);
         return (
           (await outside.verifyToken(value, target?.takesEndedToken)) ??
