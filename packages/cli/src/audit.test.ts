@@ -1,38 +1,24 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type CliRun, runCli } from "./testing/run-cli.ts";
-import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+import { administrator } from "./testing/served-registry.ts";
+import { type SignedInRegistry, startSignedInRegistry } from "./testing/signed-in-registry.ts";
 
 describe("entrepot audit and elevate", () => {
-  let registry: ServedRegistry;
-  let folder: string;
-  let environment: Readonly<Record<string, string>>;
+  let registry: SignedInRegistry;
 
   before(async () => {
-    registry = await startServedRegistry();
-    folder = await mkdtemp(join(tmpdir(), "entrepot-audit-"));
-    const auth = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
-    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
-    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
+    registry = await startSignedInRegistry();
   });
-  after(async () => {
-    await registry.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(async () => registry.stop());
 
-  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
-  const text = async (...args: string[]): Promise<string> => {
-    const done = await run(...args);
-    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
-    return done.stdout;
-  };
+  const run = (...args: string[]) => registry.run(...args);
+  const text = (...args: string[]) => registry.text(...args);
 
   it("assumes a role, and the log says so, can be exported and is intact", async () => {
     await text("org", "create", "acme");
-    const role = join(folder, "role.json");
+    const role = join(registry.folder, "role.json");
     const body = {
       grants: [{ pattern: "acme/**", role: "write" }],
       assumableBy: [{ username: administrator.username }],

@@ -1,38 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseLabel, parseScope, parseTime } from "./credential-options.ts";
-import { type CliRun, runCli } from "./testing/run-cli.ts";
-import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+import { administrator } from "./testing/served-registry.ts";
+import { type SignedInRegistry, startSignedInRegistry } from "./testing/signed-in-registry.ts";
 
 describe("entrepot token, issuer and credential", () => {
-  let registry: ServedRegistry;
-  let folder: string;
-  let environment: Readonly<Record<string, string>>;
+  let registry: SignedInRegistry;
 
   before(async () => {
-    registry = await startServedRegistry();
-    folder = await mkdtemp(join(tmpdir(), "entrepot-credentials-"));
-    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
-    await signInAs(administrator.username, administrator.password);
+    registry = await startSignedInRegistry();
   });
-  after(async () => {
-    await registry.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(async () => registry.stop());
 
-  const signInAs = async (username: string, password: string) => {
-    const auth = Buffer.from(`${username}:${password}`).toString("base64");
-    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
-  };
-  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
-  const lines = async (...args: string[]): Promise<readonly string[]> => {
-    const done = await run(...args);
-    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
-    return done.stdout.trim().split("\n");
-  };
+  const run = (...args: string[]) => registry.run(...args);
+  const lines = (...args: string[]) => registry.lines(...args);
 
   it("makes, lists, rotates and revokes one's own tokens", async () => {
     const [secret = "", login = ""] = await lines(
@@ -66,7 +47,7 @@ describe("entrepot token, issuer and credential", () => {
       "pull",
     );
     assert.match((await lines("issuer", "ls", "acme"))[0] ?? "", /vendor +acme\+vendor/);
-    await signInAs("acme+vendor", secret);
+    await registry.signIn("acme+vendor", secret);
     const create = [
       "credential",
       "create",
@@ -86,7 +67,7 @@ describe("entrepot token, issuer and credential", () => {
     assert.deepEqual(await lines("credential", "usage", "--label", "tier=free"), [""]);
     assert.equal((await run("token", "ls")).code, 1);
     assert.deepEqual(await lines("credential", "rm", "--label", "tier=free"), ["1 revoked"]);
-    await signInAs(administrator.username, administrator.password);
+    await registry.signIn(administrator.username, administrator.password);
     assert.deepEqual(await lines("issuer", "set", "acme/vendor", "--disable"), ["acme/vendor changed"]);
     assert.deepEqual(await lines("issuer", "rm", "acme/vendor"), ["acme/vendor deleted"]);
   });

@@ -16,8 +16,12 @@ export interface ManagementClient {
   list(path: string, field: string, what: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
 
-/** Of the registry that is given, else of the default one. */
-export function managementClient(context: CliContext, registry: string | undefined): ManagementClient {
+/** Of the registry that is given, else of the default one; with the stored credentials unless another proof is given. */
+export function managementClient(
+  context: CliContext,
+  registry: string | undefined,
+  proof?: Readonly<Record<string, string>>,
+): ManagementClient {
   const host = parseHostArgument(registry ?? context.environment.defaultHost);
   const send: ManagementClient["send"] = async (method, path, what, body) => {
     const answer = await requestManagement(context, host, {
@@ -25,6 +29,7 @@ export function managementClient(context: CliContext, registry: string | undefin
       path,
       what,
       ...(body !== undefined && { body }),
+      ...(proof !== undefined && { proof }),
     });
     return isObject(answer) ? answer : {};
   };

@@ -41,19 +41,19 @@ interface ManagementRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly what: string;
+  /** How the caller proves who they are, in place of the stored credentials; names in lower case. */
+  readonly proof?: Readonly<Record<string, string>>;
 }
 
-async function withAnswer<T>(
+/** As `requestManagement`, for whoever needs more of the answer than its body; the answer is gone when `use` has ended. */
+export async function withAnswer<T>(
   context: CliContext,
   host: string,
   request: ManagementRequest,
   use: (response: HttpResponse) => Promise<T>,
 ): Promise<T> {
-  const { options, environment, signal } = context;
-  const credentials = await findCredentials(environment.dockerConfigDir, host);
-  if (credentials?.kind !== "password") {
-    throw new Error(`${host} needs credentials for this; run: entrepot login ${host}`);
-  }
+  const { options, signal } = context;
+  const proof = request.proof ?? (await storedProof(context, host));
   const transport = createHttpTransport({
     ...(options.caFile !== undefined && { certificateAuthority: await readFile(options.caFile, "utf8") }),
     ...(options.insecure === true && { acceptAnyCertificate: true }),
@@ -64,7 +64,7 @@ async function withAnswer<T>(
       method,
       url: new URL(request.path, await findOrigin(host, context)),
       headers: {
-        authorization: basicAuthorization(credentials.username, credentials.password),
+        ...proof,
         ...(body !== undefined && { "content-type": "application/json" }),
       },
       ...(body !== undefined && { body: () => Buffer.from(JSON.stringify(body)) }),
@@ -80,6 +80,14 @@ async function withAnswer<T>(
   } finally {
     await transport.close();
   }
+}
+
+async function storedProof(context: CliContext, host: string): Promise<Readonly<Record<string, string>>> {
+  const credentials = await findCredentials(context.environment.dockerConfigDir, host);
+  if (credentials?.kind !== "password") {
+    throw new Error(`${host} needs credentials for this; run: entrepot login ${host}`);
+  }
+  return { authorization: basicAuthorization(credentials.username, credentials.password) };
 }
 
 /** RFC 9457: `detail` explains this occurrence, `title` the kind of problem. */

@@ -1,44 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isObject } from "@entrepot/oci/json-object";
-import { type CliRun, runCli } from "./testing/run-cli.ts";
-import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+import { administrator } from "./testing/served-registry.ts";
+import { type SignedInRegistry, startSignedInRegistry } from "./testing/signed-in-registry.ts";
 
 describe("entrepot org, team and grant", () => {
-  let registry: ServedRegistry;
-  let folder: string;
-  let environment: Readonly<Record<string, string>>;
+  let registry: SignedInRegistry;
 
   before(async () => {
-    registry = await startServedRegistry();
-    folder = await mkdtemp(join(tmpdir(), "entrepot-organizations-"));
-    const auth = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
-    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
-    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
-    const made = await fetch(`${registry.origin}/api/v1/users`, {
-      method: "POST",
-      headers: { authorization: `Basic ${auth}`, "content-type": "application/json" },
-      body: JSON.stringify({ username: "anna", password: "a good long one 7" }),
-    });
-    assert.equal(made.status, 201);
+    registry = await startSignedInRegistry();
+    await registry.addUser("anna", "a good long one 7");
   });
-  after(async () => {
-    await registry.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(async () => registry.stop());
 
-  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
-  const lines = async (...args: string[]): Promise<readonly string[]> => {
-    const done = await run(...args);
-    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
-    return done.stdout
-      .trim()
-      .split("\n")
-      .map((line) => line.replace(/ +/g, " "));
-  };
+  const run = (...args: string[]) => registry.run(...args);
+  const lines = (...args: string[]) => registry.lines(...args);
 
   it("makes an organization with teams and members, grants on paths, and takes it all back", async () => {
     assert.deepEqual(await lines("org", "create", "acme", "--visibility", "internal"), ["acme is there now"]);

@@ -12,11 +12,13 @@ import { elevateCommand } from "./commands/elevate-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
 import { grantCommand } from "./commands/grant-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
+import { invitationCommand } from "./commands/invitation-command.ts";
 import { issuerCommand } from "./commands/issuer-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
 import { mailCommand } from "./commands/mail-command.ts";
+import { mfaCommand } from "./commands/mfa-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { providerCommand } from "./commands/provider-command.ts";
 import { repositoryCommand } from "./commands/repository-command.ts";
@@ -24,9 +26,11 @@ import { reservedNameCommand } from "./commands/reserved-name-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
 import { robotCommand } from "./commands/robot-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
+import { sessionCommand } from "./commands/session-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
 import { teamCommand } from "./commands/team-command.ts";
 import { tokenCommand } from "./commands/token-command.ts";
+import { tokenIssuerCommand } from "./commands/token-issuer-command.ts";
 import { trustRuleCommand } from "./commands/trust-rule-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
@@ -58,7 +62,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     orgCommand(contextOf),
     teamCommand(contextOf),
     robotCommand(contextOf),
+    invitationCommand(contextOf),
     tokenCommand(contextOf),
+    sessionCommand(contextOf),
+    mfaCommand(contextOf),
     issuerCommand(contextOf),
     credentialCommand(contextOf),
     grantCommand(contextOf),
@@ -71,6 +78,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     auditCommand(contextOf),
     elevateCommand(contextOf),
     decisionPointCommand(contextOf),
+    tokenIssuerCommand(contextOf),
     completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);

@@ -1,36 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type CliRun, runCli } from "./testing/run-cli.ts";
-import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
+import { administrator } from "./testing/served-registry.ts";
+import { type SignedInRegistry, startSignedInRegistry } from "./testing/signed-in-registry.ts";
 
 describe("entrepot repository, access and reserved-name", () => {
-  let registry: ServedRegistry;
-  let folder: string;
-  let environment: Readonly<Record<string, string>>;
+  let registry: SignedInRegistry;
 
   before(async () => {
-    registry = await startServedRegistry();
-    folder = await mkdtemp(join(tmpdir(), "entrepot-repositories-"));
-    const auth = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
-    await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
-    environment = { DOCKER_CONFIG: folder, ENTREPOT_CLI_REGISTRY: registry.host };
+    registry = await startSignedInRegistry();
     await lines("org", "create", "acme");
   });
-  after(async () => {
-    await registry.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(async () => registry.stop());
 
-  const run = (...args: string[]): Promise<CliRun> => runCli(args, environment);
-  const lines = async (...args: string[]): Promise<readonly string[]> => {
-    const done = await run(...args);
-    assert.equal(done.code, 0, `${args.join(" ")}: ${done.stderr}`);
-    const all = done.stdout.trim().split("\n");
-    return all.map((line) => line.replace(/ +/g, " "));
-  };
+  const run = (...args: string[]) => registry.run(...args);
+  const lines = (...args: string[]) => registry.lines(...args);
 
   it("creates, changes and renames repositories, and explains who may do what", async () => {
     assert.deepEqual(await lines("repository", "create", "acme/app", "--visibility", "internal"), [

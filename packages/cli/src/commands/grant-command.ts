@@ -1,23 +1,17 @@
 import { Argument, Command } from "commander";
-import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { parseDays } from "../parse-days.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
+import { defaultGrantCommand } from "./default-grant-command.ts";
 
 const toWhom = "a user, a robot such as acme+ci, or team:NAME of the same organization";
 
 /** `entrepot grant`: who may do what, on a repository or on the paths of a pattern. */
 export function grantCommand(contextOf: ContextOf): Command {
-  const open = (command: Command): { readonly context: CliContext; readonly client: ManagementClient } => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list the grants on a repository, or of a namespace")
     .argument("<place>", "a repository, or a namespace")
@@ -77,15 +71,18 @@ export function grantCommand(contextOf: ContextOf): Command {
       await client.send("DELETE", path, "take it back");
       context.output.result({ place, to }, [`${to} has no grant on ${place} any more`]);
     });
-  const command = new Command("grant")
-    .summary("manage who may do what")
-    .description("Grants give a role on a repository, or on all that a pattern names: read, write or admin.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot grant set acme/app anna read --days 5\n  entrepot grant set 'acme/app/**' team:release write\n  entrepot grant ls acme\n  entrepot grant rm acme/app anna",
-    );
-  for (const each of [list, set, remove]) command.addCommand(each);
+  const command = managementCommand("grant", {
+    summary: "manage who may do what",
+    description: "Grants give a role on a repository, or on all that a pattern names: read, write or admin.",
+    examples: [
+      "grant set acme/app anna read --days 5",
+      "grant set 'acme/app/**' team:release write",
+      "grant ls acme",
+      "grant rm acme/app anna",
+      "grant default add acme team:release write",
+    ],
+  });
+  for (const each of [list, set, remove, defaultGrantCommand(open)]) command.addCommand(each);
   return command;
 }
 
