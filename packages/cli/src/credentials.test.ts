@@ -45,6 +45,8 @@ describe("entrepot token, issuer and credential", () => {
       "acme/free/**",
       "--actions",
       "pull",
+      "--max-pulls-per-hour",
+      "60",
     );
     assert.match((await lines("issuer", "ls", "acme"))[0] ?? "", /vendor +acme\+vendor/);
     await registry.signIn("acme+vendor", secret);
@@ -58,7 +60,9 @@ describe("entrepot token, issuer and credential", () => {
       "--label",
       "tier=free",
     ];
-    assert.match((await lines(...create))[0] ?? "", /^entp_/);
+    assert.equal((await run(...create, "--max-pulls-per-hour", "61")).code, 1, "more than the box has");
+    assert.equal((await run(...create, "--max-pulls-per-hour", "many")).code, 2);
+    assert.match((await lines(...create, "--max-pulls-per-hour", "30"))[0] ?? "", /^entp_/);
     assert.deepEqual(await lines(...create), ["it was issued before; rotate it for a new secret"]);
     const [shown = ""] = await lines("credential", "ls", "--label", "tier=free");
     assert.match(shown, /acme\+vendor\+cust-17/);

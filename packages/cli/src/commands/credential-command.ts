@@ -2,13 +2,14 @@ import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { parseLabel, parseScope, parseTime } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
+import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
 import { cellsOf, managementClient } from "../management-client.ts";
 
 interface RegistryOption {
   readonly registry?: string;
 }
 
-interface IssueOptions {
+interface IssueOptions extends LimitOptions {
   readonly name?: string;
   readonly externalId?: string;
   readonly scope?: string[];
@@ -41,7 +42,7 @@ export function credentialCommand(contextOf: ContextOf): Command {
       const fields = ["id", "username", "externalId", "expiresAtMs", "lastUsedAtMs", "isDisabled"];
       context.output.result(found, formatTable(cellsOf(found, fields)));
     });
-  const create = new Command("create")
+  const create = withLimits(new Command("create"))
     .summary("issue a credential, or find the one of the same external id; its secret is shown once")
     .option("--name <name>", "last part of the account's name; one is made when left out")
     .option("--external-id <id>", "your own name for its holder: asked again, the same account is found")
@@ -60,6 +61,7 @@ export function credentialCommand(contextOf: ContextOf): Command {
         ...(options.label !== undefined && { labels: Object.fromEntries(options.label.map(parseLabel)) }),
         ...(options.network !== undefined && { networks: options.network }),
         ...(options.expires !== undefined && { expiresAtMs: parseTime(options.expires) }),
+        ...limitsFrom(options),
       });
       const { secret, dockerLogin } = made;
       context.output.result(

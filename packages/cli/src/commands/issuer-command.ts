@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
+import { limitsFrom } from "../limit-options.ts";
 import { cellsOf, managementClient } from "../management-client.ts";
 
 interface RegistryOption {
@@ -14,6 +15,7 @@ interface BoxOptions {
   readonly maxActive?: string;
   readonly requireExpiry?: true;
   readonly network?: string[];
+  readonly maxPullsPerHour?: string;
   readonly description?: string;
 }
 
@@ -100,6 +102,7 @@ function withBox(command: Command): Command {
     .option("--max-active <number>", "credentials that are good at one time")
     .option("--require-expiry", "every credential must say when it ends")
     .option("--network <cidr...>", "credentials are good from these networks only")
+    .option("--max-pulls-per-hour <n>", "most that one credential may pull")
     .option("--description <text>");
 }
 
@@ -111,6 +114,7 @@ function boxOf(options: BoxOptions) {
     ...(options.maxActive !== undefined && { maxActive: Number(options.maxActive) }),
     ...(options.requireExpiry === true && { requireExpiry: true }),
     ...(options.network !== undefined && { networks: options.network }),
+    ...limitsFrom(options.maxPullsPerHour === undefined ? {} : { maxPullsPerHour: options.maxPullsPerHour }),
     ...(options.description !== undefined && { description: options.description }),
   };
 }

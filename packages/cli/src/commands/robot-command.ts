@@ -3,6 +3,7 @@ import { readPasswordFromStdin } from "../ask.ts";
 import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
+import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
 import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
 import { parseDays } from "../parse-days.ts";
 import { UsageError } from "../usage-error.ts";
@@ -11,7 +12,7 @@ interface RegistryOption {
   readonly registry?: string;
 }
 
-interface CreateOptions {
+interface CreateOptions extends LimitOptions {
   readonly description?: string;
   readonly days?: string;
   readonly network?: readonly string[];
@@ -33,8 +34,7 @@ export function robotCommand(contextOf: ContextOf): Command {
       const fields = ["username", "isDisabled", "expiresAtMs", "lastUsedAtMs", "description"];
       context.output.result(found, formatTable(cellsOf(found, fields)));
     });
-  const create = new Command("create")
-    .summary("make a robot; prints its secret once")
+  const create = withLimits(new Command("create").summary("make a robot; prints its secret once"))
     .argument("<namespace+robot>")
     .option("--description <text>", "what it is for")
     .option("--days <n>", "how many days it lives; for good when left out")
@@ -48,6 +48,7 @@ export function robotCommand(contextOf: ContextOf): Command {
         ...(options.description !== undefined && { description: options.description }),
         ...(options.days !== undefined && { expiresAtMs: parseDays(options.days) }),
         ...(options.network !== undefined && { networks: options.network }),
+        ...limitsFrom(options),
         ...(options.secretStdin === true && { secret: await readPasswordFromStdin() }),
       };
       const made = await client.send("POST", collection, "make the robot", body);

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { type ParsedScope, parseScope, parseTime } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
+import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
 import { cellsOf, managementClient } from "../management-client.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -32,7 +33,7 @@ export function tokenCommand(contextOf: ContextOf): Command {
       const fields = ["id", "name", "kind", "expiresAtMs", "lastUsedAtMs", "lastUsedAddress"];
       context.output.result(found, formatTable(cellsOf(found, fields)));
     });
-  const create = new Command("create")
+  const create = withLimits(new Command("create"))
     .summary("make an access token; its secret is shown once")
     .argument("<name>")
     .option("--application", "good for the registry only, not for the management API")
@@ -45,7 +46,12 @@ export function tokenCommand(contextOf: ContextOf): Command {
     .action(
       async (
         name: string,
-        options: { application?: true; scope?: string[]; network?: string[]; expires?: string },
+        options: LimitOptions & {
+          application?: true;
+          scope?: string[];
+          network?: string[];
+          expires?: string;
+        },
         command: Command,
       ) => {
         const { context, client } = open(command);
@@ -56,6 +62,7 @@ export function tokenCommand(contextOf: ContextOf): Command {
           ...(scopes !== undefined && { scopes }),
           ...(options.network !== undefined && { networks: options.network }),
           ...(options.expires !== undefined && { expiresAtMs: parseTime(options.expires) }),
+          ...limitsFrom(options),
         });
         context.output.result(made, [String(made["secret"]), String(made["dockerLogin"])]);
       },

@@ -56,6 +56,14 @@ export interface UserActor {
   readonly isGivenByIssuer?: boolean | undefined;
   /** What was shown is for the registry and its tokens, and no good for the management API. */
   readonly isForRegistryOnly?: boolean | undefined;
+  /** How often what was shown may be used. Undefined = as often as anything. */
+  readonly useLimits?: UseLimits | undefined;
+}
+
+/** How often a credential may be used; undefined = no limit of its own. */
+export interface UseLimits {
+  readonly maxPullsPerHour: number | undefined;
+  readonly maxRequestsPerMinute: number | undefined;
 }
 
 /** Somebody whom the registry does not know, but a decision point or a token issuer outside does. Has no rights of their own here. */

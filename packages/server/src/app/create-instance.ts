@@ -63,6 +63,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     signInRules: stores.identity.signInRules,
     access: stores.access,
     tokenService: config.tokenService,
+    admit: (actor, endpoint) => stores.identity.admit(actor, endpoint),
     onServed: (served) => stores.identity.recordUsage(served),
     realmOf: (repository) => stores.tokenIssuers.realmOf(repository),
     publicUrl: config.publicUrl,

@@ -12,7 +12,7 @@ import { type Connections, trackConnections } from "./connections.ts";
 import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import type { HttpDeps, TlsFiles } from "./http-deps.ts";
 import { declareHttpMetrics } from "./http-metrics.ts";
-import { createRateLimiter } from "./limit-rate.ts";
+import { createRateLimiter, type RateLimits } from "./limit-rate.ts";
 import { createMatcher } from "./match-path.ts";
 import { createPooledBlobSender } from "./pooled-blob-sender.ts";
 import { createSendfileBlobSender, loadSendfile } from "./sendfile-blob-sender.ts";
@@ -36,6 +36,8 @@ const nonsenseMs = 2_000;
 
 /** Connections over the limit are still told so, up to this many; those beyond are closed without a word. */
 const politeConnections = 64;
+
+const unlimited: RateLimits = { perAddress: 0, perAccount: 0, perCredential: 0 };
 
 /**
  * Builds the server around the list of endpoints; it takes nothing until `listen`. Throws when the TLS files do not fit together. Whether blobs
@@ -114,7 +116,7 @@ async function createHandlerDeps(deps: HttpDeps, connections: Connections): Prom
   return {
     ...deps,
     match: createMatcher(deps.endpoints),
-    rateLimiter: deps.rateLimits === undefined ? undefined : createRateLimiter(deps.rateLimits, deps.clock),
+    rateLimiter: createRateLimiter(deps.rateLimits ?? unlimited, deps.clock),
     bodyChecks,
     sender: sendfile === undefined ? pooled : createSendfileBlobSender(sendfile, pooled),
     httpMetrics: declareHttpMetrics(deps.metrics, () => connections.count()),

@@ -33,7 +33,7 @@ export interface HandlerDeps extends HttpDeps {
   readonly bodyChecks: ReadonlyMap<Endpoint, BodyCheck>;
   readonly sender: BlobSender;
   readonly httpMetrics: HttpMetrics;
-  readonly rateLimiter: RateLimiter | undefined;
+  readonly rateLimiter: RateLimiter;
 }
 
 export interface Incoming {
@@ -141,12 +141,13 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     const endpoint = find(deps, request.method ?? "GET", progress);
     const target = { params: progress.params, query: progress.query };
     let { params } = target;
-    limitRate(progress, deps.rateLimiter?.byAddress(progress.remoteAddress));
+    limitRate(progress, deps.rateLimiter.byAddress(progress.remoteAddress));
     if (endpoint.can.who !== "public") {
       checkName(endpoint, progress.params);
       progress.actor = await authenticate(deps, request, progress);
-      limitRate(progress, deps.rateLimiter?.byActor(progress.actor));
+      limitRate(progress, deps.rateLimiter.byActor(progress.actor));
       params = await authorize(deps.access, progress.actor, endpoint, target);
+      await deps.admit?.(progress.actor, endpoint);
       const { signInRules, clock } = deps;
       if (signInRules !== undefined && isBelow(progress.pathname, "/api/v1")) {
         await checkSignIn(signInRules, progress.actor, endpoint, params, clock.nowMs());

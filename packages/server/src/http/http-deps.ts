@@ -29,6 +29,8 @@ export interface HttpDeps {
   readonly limits: HttpLimits;
   /** Undefined = nothing is limited. */
   readonly rateLimits?: RateLimits | undefined;
+  /** Asked once a request is authorized and before it is worked: may refuse it all the same. Undefined = at once, it may. */
+  readonly admit?: ((actor: Actor, endpoint: Endpoint) => Promise<void> | undefined) | undefined;
   /** Told of each request that was answered; must not wait. */
   readonly onServed?: ((served: Served) => void) | undefined;
   /** PEM; undefined = plain HTTP. */

@@ -33,9 +33,9 @@ async function start(t: TestContext, limits: Partial<RateLimits>) {
   };
 }
 
-/** "userId tokenId". */
+/** "userId tokenId limit". */
 function actor(authorization: string): Actor {
-  const [userId = 0, accessTokenId] = authorization.split(" ").map(Number);
+  const [userId = 0, accessTokenId, maxRequestsPerMinute] = authorization.split(" ").map(Number);
   return {
     kind: "user",
     account: "person",
@@ -47,6 +47,7 @@ function actor(authorization: string): Actor {
     accessTokenId,
     limits: undefined,
     credentialScopes: undefined,
+    useLimits: { maxPullsPerHour: undefined, maxRequestsPerMinute },
   };
 }
 
@@ -90,4 +91,17 @@ test("limits an account whatever it shows, and a credential by itself", async (t
 test("says nothing of limits where there are none", async (t) => {
   const { send } = await start(t, {});
   assert.equal((await send("/open")).reply.headers.get("ratelimit"), null);
+});
+
+test("a credential may have a lower limit of its own, and never a higher one", async (t) => {
+  const { send } = await start(t, { perCredential: 3 });
+  const statuses = async (authorization: string, times: number) => {
+    const all: number[] = [];
+    for (let each = 0; each < times; each += 1) {
+      all.push((await send("/v2/", "192.0.2.1", authorization)).reply.status);
+    }
+    return all;
+  };
+  assert.deepEqual(await statuses("1 7 2", 3), [204, 204, 429]);
+  assert.deepEqual(await statuses("1 8 9", 4), [204, 204, 204, 429]);
 });

@@ -19,33 +19,36 @@ export interface RateState extends Taken {
 /** Counts requests against the limits. In this process only: N instances let N times as many through. */
 export interface RateLimiter {
   /** Before anybody knows who it is. */
-  byAddress(address: string): readonly RateState[];
+  byAddress(address: string): readonly RateState[] | undefined;
   byActor(actor: Actor): readonly RateState[];
 }
 
 const maxKeys = 50_000;
 
-/** Undefined when nothing is limited, so that it costs nothing. */
-export function createRateLimiter(limits: RateLimits, clock: Clock): RateLimiter | undefined {
+/** A credential may have a limit of its own, which is never above that of all. What is not limited costs nothing. */
+export function createRateLimiter(limits: RateLimits, clock: Clock): RateLimiter {
   const policy = (name: RateState["policy"], perMinute: number) => {
     if (perMinute === 0) return undefined;
     const buckets = createTokenBuckets(clock, { perMinute, maxKeys });
     return (key: string): RateState => ({ ...buckets.take(key), policy: name });
   };
+  const perCredential = limits.perCredential === 0 ? Number.POSITIVE_INFINITY : limits.perCredential;
+  const buckets = createTokenBuckets(clock, { perMinute: perCredential, maxKeys });
+  const takeCredential = (actor: Actor): RateState | undefined => {
+    const own = actor.kind === "user" ? actor.useLimits?.maxRequestsPerMinute : undefined;
+    if (own === undefined && limits.perCredential === 0) return undefined;
+    const shown = credentialOf(actor);
+    if (shown === undefined) return undefined;
+    return { ...buckets.take(shown, Math.min(own ?? perCredential, perCredential)), policy: "credential" };
+  };
   const address = policy("address", limits.perAddress);
   const account = policy("account", limits.perAccount);
-  const credential = policy("credential", limits.perCredential);
-  if (address === undefined && account === undefined && credential === undefined) return undefined;
-  const states = (...all: readonly (RateState | undefined)[]) => all.filter((state) => state !== undefined);
   return {
-    byAddress: (from) => states(address?.(networkOf(from))),
+    byAddress: (from) => (address === undefined ? undefined : [address(networkOf(from))]),
     byActor(actor) {
-      const who = accountOf(actor);
-      const shown = credentialOf(actor);
-      return states(
-        who === undefined ? undefined : account?.(who),
-        shown === undefined ? undefined : credential?.(shown),
-      );
+      const who = account === undefined ? undefined : accountOf(actor);
+      const states = [who === undefined ? undefined : account?.(who), takeCredential(actor)];
+      return states.filter((state) => state !== undefined);
     },
   };
 }

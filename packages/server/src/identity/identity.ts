@@ -1,5 +1,5 @@
 import type { Access } from "../access/access.ts";
-import { anonymous } from "../access/actor.ts";
+import { type Actor, anonymous } from "../access/actor.ts";
 import type { VersionedCache } from "../access/versioned-cache.ts";
 import type { AuditTrail } from "../activity/audit/audit-trail.ts";
 import type { MailQueue } from "../activity/email/mail-queue.ts";
@@ -15,6 +15,8 @@ import { accessReportEndpoints } from "./access-reports/access-report-routes.ts"
 import { accessTokenEndpoints } from "./access-tokens/access-token-routes.ts";
 import { pruneAccessTokens } from "./access-tokens/access-token-store.ts";
 import { createAccounts } from "./accounts/accounts.ts";
+import { prunePulls } from "./credentials/pull-count-store.ts";
+import { createPullLimiter } from "./credentials/pull-limiter.ts";
 import { pruneSecrets } from "./credentials/secret-store.ts";
 import { createUsageRecorder, dayMs } from "./credentials/usage-recorder.ts";
 import { pruneUsage } from "./credentials/usage-store.ts";
@@ -94,6 +96,8 @@ export interface Identity {
   work(): Promise<void>;
   /** Drops refresh tokens that nobody has used for a long time, sessions that have ended and grants that have run out; bounded, may be repeated. */
   prune(): Promise<void>;
+  /** `TOOMANYREQUESTS` when the credential shown has pulled as often as it may. Undefined = at once it may. */
+  readonly admit: (actor: Actor, endpoint: Endpoint) => Promise<void> | undefined;
   /** Counts what a credential was used for. Never waits. */
   recordUsage(served: Served): void;
   /** Begins what the area does by itself: following the directories that people sign in with, closing elevations. */
@@ -106,6 +110,7 @@ const unusedRefreshTokenMs = 90 * 86_400_000;
 const expiredTokenKeptMs = 60 * 86_400_000;
 const secretKeptMs = 86_400_000;
 const usageKeptDays = 400;
+const pullHoursKept = 3;
 
 export function createIdentity(options: IdentityOptions): Identity {
   const deps: IdentityDeps = { ...options, passwords: createPasswordHasher() };
@@ -128,6 +133,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   );
   const issuers = createIssuers(deps);
   const usage = createUsageRecorder(deps);
+  const pulls = createPullLimiter(deps);
   return {
     endpoints: [
       ...tokenEndpoints(deps, keys, secrets),
@@ -166,6 +172,7 @@ export function createIdentity(options: IdentityOptions): Identity {
           const nowMs = deps.clock.nowMs();
           await pruneRefreshTokens(tx, nowMs - unusedRefreshTokenMs, 1_000);
           await pruneNamespaces(tx, nowMs, 1_000);
+          await prunePulls(tx, Math.floor(nowMs / 3_600_000) - pullHoursKept);
           await pruneUsage(tx, Math.floor(nowMs / dayMs) - usageKeptDays);
           await pruneSecrets(tx, nowMs - secretKeptMs, 1_000);
           await pruneAccessTokens(tx, nowMs - expiredTokenKeptMs, 1_000);
@@ -178,9 +185,11 @@ export function createIdentity(options: IdentityOptions): Identity {
       await mfa.prune();
       await federation.prune();
     },
+    admit: (actor, endpoint) => (endpoint.id === "manifests.get" ? pulls.take(actor) : undefined),
     recordUsage: (served) => usage.record(served),
     start() {
       usage.start();
+      pulls.start();
       providers.start();
       elevations.start();
     },
@@ -188,6 +197,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       await elevations.stop();
       await providers.stop();
       await usage.stop();
+      await pulls.stop();
     },
   };
 }

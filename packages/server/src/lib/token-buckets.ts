@@ -3,8 +3,8 @@ import type { Clock } from "./clock.ts";
 
 /** Many buckets of one size, by key. Each begins full, loses one token a use, and fills up evenly. */
 export interface TokenBuckets {
-  /** Takes a token where there is one. */
-  take(key: string): Taken;
+  /** Takes a token where there is one. A bucket of another size than the others says so, each time. */
+  take(key: string, ownPerMinute?: number): Taken;
 }
 
 export interface Taken {
@@ -33,19 +33,24 @@ export function createTokenBuckets(
   { perMinute, maxKeys }: { readonly perMinute: number; readonly maxKeys: number },
 ): TokenBuckets {
   const buckets = new LRUCache<string, Bucket>({ max: maxKeys });
-  const perMs = perMinute / minuteMs;
   return {
-    take(key) {
+    take(key, ownPerMinute = perMinute) {
+      const perMs = ownPerMinute / minuteMs;
       const nowMs = clock.nowMs();
-      const bucket = buckets.get(key) ?? { tokens: perMinute, atMs: nowMs };
+      const bucket = buckets.get(key) ?? { tokens: ownPerMinute, atMs: nowMs };
       // A clock that was set back fills nothing up, and takes nothing away.
-      bucket.tokens = Math.min(perMinute, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * perMs);
+      bucket.tokens = Math.min(ownPerMinute, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * perMs);
       bucket.atMs = nowMs;
       const isAllowed = bucket.tokens >= 1;
       if (isAllowed) bucket.tokens -= 1;
       buckets.set(key, bucket);
       const left = Math.floor(bucket.tokens);
-      return { isAllowed, capacity: perMinute, left, nextMs: Math.ceil((left + 1 - bucket.tokens) / perMs) };
+      return {
+        isAllowed,
+        capacity: ownPerMinute,
+        left,
+        nextMs: Math.ceil((left + 1 - bucket.tokens) / perMs),
+      };
     },
   };
 }

@@ -4,6 +4,7 @@ import { credentialFormats, credentialReply } from "../credentials/credential-re
 import { pathId } from "../credentials/path-id.ts";
 import { readUsage } from "../credentials/read-usage.ts";
 import { usageParameters } from "../credentials/usage-reply.ts";
+import { shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getUser } from "../users/find-users.ts";
 import type { AccessTokenPatch, NewAccessToken, Rotation } from "./access-token-schema.ts";
@@ -204,6 +205,7 @@ export function shapeToken({ token, secrets }: ListedToken) {
     expiresAtMs: token.expiresAtMs ?? null,
     lastUsedAtMs: token.lastUsedAtMs ?? null,
     lastUsedAddress: token.lastUsedAddress ?? null,
+    ...shapeLimits(token.limits),
     secrets: secrets.map((secret) => ({
       id: secret.id,
       createdAtMs: secret.createdAtMs,

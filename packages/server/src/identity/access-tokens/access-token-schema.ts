@@ -46,6 +46,21 @@ export const suppliedSecret = Type.String({
   description: "20 to 200 visible ASCII characters that are hard to guess; absent = one is made",
 });
 
+/** How often a credential may be used. */
+const perHour = Type.Integer({ minimum: 1, maximum: 10_000_000 });
+export const maxPullsPerHour = Type.Union([perHour, Type.Null()], {
+  description: "manifests read by GET in an hour; null = no limit of its own",
+});
+const maxRequestsPerMinute = Type.Union([perHour, Type.Null()], {
+  description:
+    "requests in a minute, counted by each process for itself; null = as the server's settings say",
+});
+export const useLimits = {
+  maxPullsPerHour: Type.Optional(maxPullsPerHour),
+  maxRequestsPerMinute: Type.Optional(maxRequestsPerMinute),
+};
+export const useLimitsReply = { maxPullsPerHour, maxRequestsPerMinute };
+
 export const accessTokenReply = Type.Object({
   id: Type.Integer(),
   kind: Type.String(),
@@ -60,6 +75,7 @@ export const accessTokenReply = Type.Object({
   expiresAtMs: timeOrNull,
   lastUsedAtMs: timeOrNull,
   lastUsedAddress: Type.Union([Type.String(), Type.Null()]),
+  ...useLimitsReply,
   secrets: Type.Array(
     Type.Object({
       id: Type.Integer(),
@@ -83,6 +99,7 @@ export const newAccessToken = Type.Object(
     networks: Type.Optional(networks),
     notBeforeMs: Type.Optional(time),
     expiresAtMs: Type.Optional(time),
+    ...useLimits,
   },
   closed,
 );
@@ -93,6 +110,7 @@ export const accessTokenPatch = Type.Object(
     scopes: Type.Optional(credentialScopes),
     networks: Type.Optional(Type.Union([networks, Type.Null()])),
     expiresAtMs: Type.Optional(Type.Union([time, Type.Null()])),
+    ...useLimits,
   },
   closed,
 );

@@ -1,3 +1,4 @@
+import type { UseLimits } from "../../access/actor.ts";
 import {
   type CredentialScope,
   type CredentialScopeJson,
@@ -36,6 +37,7 @@ export interface AccessToken {
   readonly expiresAtMs: number | undefined;
   readonly lastUsedAtMs: number | undefined;
   readonly lastUsedAddress: string | undefined;
+  readonly limits: UseLimits;
 }
 
 const columns = [
@@ -52,6 +54,8 @@ const columns = [
   "expires_at_ms",
   "last_used_at_ms",
   "last_used_address",
+  "max_pulls_per_hour",
+  "max_requests_per_minute",
 ] as const;
 
 export interface NewAccessToken {
@@ -65,6 +69,7 @@ export interface NewAccessToken {
   readonly nowMs: number;
   readonly notBeforeMs: number | undefined;
   readonly expiresAtMs: number | undefined;
+  readonly limits?: UseLimits | undefined;
 }
 
 /** Inserts a token; undefined when its user has one of that name. */
@@ -83,6 +88,8 @@ export async function insertAccessToken(tx: Tx, token: NewAccessToken): Promise<
       not_before_ms: token.notBeforeMs ?? null,
       expires_at_ms: token.expiresAtMs ?? null,
       last_used_at_ms: null,
+      max_pulls_per_hour: token.limits?.maxPullsPerHour ?? null,
+      max_requests_per_minute: token.limits?.maxRequestsPerMinute ?? null,
     })
     .onConflict((conflict) => conflict.columns(["user_id", "name"]).doNothing())
     .returning(columns)
@@ -138,6 +145,8 @@ export interface AccessTokenChange {
   readonly networks?: readonly IpNetwork[] | undefined;
   readonly notBeforeMs?: number | undefined;
   readonly expiresAtMs?: number | undefined;
+  readonly maxPullsPerHour?: number | undefined;
+  readonly maxRequestsPerMinute?: number | undefined;
 }
 
 /** False when its user has another of that name. */
@@ -162,6 +171,10 @@ export async function updateAccessToken(
     ...("networks" in change ? { networks: networksText(change.networks) } : {}),
     ...("notBeforeMs" in change ? { not_before_ms: change.notBeforeMs ?? null } : {}),
     ...("expiresAtMs" in change ? { expires_at_ms: change.expiresAtMs ?? null } : {}),
+    ...("maxPullsPerHour" in change ? { max_pulls_per_hour: change.maxPullsPerHour ?? null } : {}),
+    ...("maxRequestsPerMinute" in change
+      ? { max_requests_per_minute: change.maxRequestsPerMinute ?? null }
+      : {}),
   };
   if (Object.keys(values).length === 0) return true;
   await tx.updateTable("access_tokens").set(values).where("id", "=", token.id).execute();
@@ -241,6 +254,8 @@ function toToken(row: {
   readonly expires_at_ms: number | null;
   readonly last_used_at_ms: number | null;
   readonly last_used_address: string | null;
+  readonly max_pulls_per_hour: number | null;
+  readonly max_requests_per_minute: number | null;
 }): AccessToken {
   return {
     id: row.id,
@@ -261,5 +276,9 @@ function toToken(row: {
     expiresAtMs: row.expires_at_ms ?? undefined,
     lastUsedAtMs: row.last_used_at_ms ?? undefined,
     lastUsedAddress: row.last_used_address ?? undefined,
+    limits: {
+      maxPullsPerHour: row.max_pulls_per_hour ?? undefined,
+      maxRequestsPerMinute: row.max_requests_per_minute ?? undefined,
+    },
   };
 }

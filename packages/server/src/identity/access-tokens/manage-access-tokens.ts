@@ -14,6 +14,7 @@ import { notifyUser } from "../accounts/notify-user.ts";
 import { type CreatedCredential, createCredential } from "../credentials/create-credential.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
 import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
+import { type AskedLimits, limitChangesOf, limitsOf, shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import {
   type AccessToken,
@@ -48,7 +49,7 @@ export async function createAccessToken(
     readonly networks?: readonly string[];
     readonly notBeforeMs?: number;
     readonly expiresAtMs?: number;
-  },
+  } & AskedLimits,
 ): Promise<CreatedCredential> {
   const maker = ownerOf(source);
   await checkMaker(deps, maker, token.expiresAtMs);
@@ -65,6 +66,7 @@ export async function createAccessToken(
       kind: token.kind ?? "personal",
       scopes,
       networks,
+      limits: limitsOf(token),
     });
     await recordAudit(tx, source, deps.clock.nowMs(), {
       action: "access-token.create",
@@ -124,13 +126,15 @@ export async function changeAccessToken(
     readonly scopes?: readonly CredentialScopeJson[];
     readonly networks?: readonly string[] | null;
     readonly expiresAtMs?: number | null;
-  },
+  } & AskedLimits,
 ): Promise<ListedToken> {
   const owner = ownerOf(source);
   await checkMaker(deps, owner, change.expiresAtMs === undefined ? 0 : (change.expiresAtMs ?? undefined));
-  const { scopes, networks, expiresAtMs, ...names } = change;
+  const { name, description, scopes, networks, expiresAtMs } = change;
   const values: AccessTokenChange = {
-    ...names,
+    ...(name === undefined ? {} : { name }),
+    ...(description === undefined ? {} : { description }),
+    ...limitChangesOf(change),
     ...(scopes === undefined ? {} : { scopes: scopes.map(toCredentialScope) }),
     ...(networks === undefined ? {} : { networks: networks?.map(parseIpNetwork) }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs: expiresAtMs ?? undefined }),
@@ -154,7 +158,7 @@ export async function changeAccessToken(
       action: "access-token.update",
       target: targetOf(owner.username, before.name),
       before: summaryOf(before),
-      after: summaryOf({ ...before, ...values }),
+      after: { ...summaryOf({ ...before, ...values }), ...shapeLimits({ ...before.limits, ...values }) },
     });
   });
   deps.access.changed();
@@ -246,6 +250,7 @@ export function summaryOf(token: AccessToken) {
     networks: token.networks?.map(({ text }) => text),
     notBeforeMs: token.notBeforeMs,
     expiresAtMs: token.expiresAtMs,
+    ...shapeLimits(token.limits),
   };
 }
 

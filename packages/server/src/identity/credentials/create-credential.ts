@@ -1,3 +1,4 @@
+import type { UseLimits } from "../../access/actor.ts";
 import type { CredentialScope } from "../../access/credential-scope.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
@@ -26,6 +27,7 @@ export interface NewCredential {
   readonly networks?: readonly IpNetwork[] | undefined;
   readonly notBeforeMs?: number | undefined;
   readonly expiresAtMs?: number | undefined;
+  readonly limits?: UseLimits | undefined;
   /** Thought of by the caller; undefined = one is made. Only accounts that have no password can have one. */
   readonly suppliedSecret?: string | undefined;
 }
@@ -64,6 +66,7 @@ export async function createCredential(
     nowMs,
     notBeforeMs,
     expiresAtMs,
+    limits: credential.limits,
   });
   if (token === undefined) {
     throw new AppError("ALREADY_EXISTS", `there is a token named ${JSON.stringify(name)} already`);

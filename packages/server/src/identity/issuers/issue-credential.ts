@@ -11,6 +11,7 @@ import { parseIpNetwork } from "../../lib/ip-network.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import { summaryOf } from "../access-tokens/manage-access-tokens.ts";
 import { createCredential } from "../credentials/create-credential.ts";
+import { type AskedLimits, limitsOf } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import {
   countActive,
@@ -26,7 +27,7 @@ import { homeOfIssuer } from "./manage-issuers.ts";
 
 const maxMetadataBytes = 16_384;
 
-export interface CredentialRequest {
+export interface CredentialRequest extends AskedLimits {
   readonly externalId?: string;
   readonly name?: string;
   readonly description?: string;
@@ -94,6 +95,7 @@ export async function issueCredential(
       networks: request.networks?.map(parseIpNetwork),
       notBeforeMs: request.notBeforeMs,
       expiresAtMs,
+      limits: { ...limitsOf(request), maxPullsPerHour: pullsWithin(box, request.maxPullsPerHour) },
       suppliedSecret: request.secret,
     });
     const labels = request.labels ?? {};
@@ -171,6 +173,16 @@ export function endWithin(box: IssuerBox, askedMs: number | undefined, nowMs: nu
     throw new AppError("DENIED", `credentials of this issuer live ${box.maxLifetimeSeconds} seconds at most`);
   }
   return askedMs ?? latestMs;
+}
+
+/** The limit asked for, or that of the box. `DENIED` for more than the box has. */
+export function pullsWithin(box: IssuerBox, asked: number | null | undefined): number | undefined {
+  const { maxPullsPerHour } = box;
+  if (maxPullsPerHour === undefined) return asked ?? undefined;
+  if ((asked ?? 0) > maxPullsPerHour) {
+    throw new AppError("DENIED", `credentials of this issuer pull ${maxPullsPerHour} times an hour at most`);
+  }
+  return asked ?? maxPullsPerHour;
 }
 
 export function checkMetadata(metadata: Metadata | undefined): void {

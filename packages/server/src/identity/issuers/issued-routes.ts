@@ -7,6 +7,7 @@ import { credentialFormats, credentialReply } from "../credentials/credential-re
 import { pathId } from "../credentials/path-id.ts";
 import { readUsage } from "../credentials/read-usage.ts";
 import { usageParameters } from "../credentials/usage-reply.ts";
+import { shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { issueCredential } from "./issue-credential.ts";
 import type { IssuedPatch, IssuedRotation, NewIssuedCredential } from "./issued-schema.ts";
@@ -280,6 +281,7 @@ function shape(credential: IssuedCredential, secrets?: readonly CredentialSecret
     expiresAtMs: token.expiresAtMs ?? null,
     lastUsedAtMs: token.lastUsedAtMs ?? null,
     lastUsedAddress: token.lastUsedAddress ?? null,
+    ...shapeLimits(token.limits),
     ...(secrets === undefined
       ? {}
       : {

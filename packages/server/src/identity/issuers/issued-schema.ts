@@ -6,6 +6,8 @@ import {
   rotation,
   suppliedSecret,
   time,
+  useLimits,
+  useLimitsReply,
 } from "../access-tokens/access-token-schema.ts";
 import { line, nullable, text } from "../schema-words.ts";
 
@@ -37,6 +39,7 @@ export const newIssuedCredential = Type.Object(
     networks: Type.Optional(networks),
     notBeforeMs: Type.Optional(time),
     expiresAtMs: Type.Optional(time),
+    ...useLimits,
     secret: Type.Optional(suppliedSecret),
   },
   closed,
@@ -51,6 +54,7 @@ export const issuedPatch = Type.Object(
     networks: Type.Optional(nullable(networks)),
     notBeforeMs: Type.Optional(nullable(time)),
     expiresAtMs: Type.Optional(nullable(time)),
+    ...useLimits,
   },
   closed,
 );
@@ -73,6 +77,7 @@ export const issuedReply = Type.Object({
   expiresAtMs: timeOrNull,
   lastUsedAtMs: timeOrNull,
   lastUsedAddress: nullable(Type.String()),
+  ...useLimitsReply,
   secrets: Type.Optional(
     Type.Array(Type.Object({ id: Type.Integer(), createdAtMs: Type.Integer(), expiresAtMs: timeOrNull })),
   ),

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { networks, rotation } from "../access-tokens/access-token-schema.ts";
+import { maxPullsPerHour, networks, rotation } from "../access-tokens/access-token-schema.ts";
 import { nullable, text } from "../schema-words.ts";
 
 const closed = { additionalProperties: false };
@@ -27,6 +27,7 @@ const box = {
   ),
   requireExpiry: Type.Optional(Type.Boolean()),
   networks: Type.Optional(nullable(networks)),
+  maxPullsPerHour: Type.Optional(maxPullsPerHour),
 };
 
 export const newIssuer = Type.Object(
@@ -53,6 +54,7 @@ export const issuerReply = Type.Object({
   maxActive: nullable(Type.Integer()),
   requireExpiry: Type.Boolean(),
   networks: nullable(networks),
+  maxPullsPerHour,
 });
 export const issuerList = Type.Object({ issuers: Type.Array(issuerReply) });
 export const issuerSecret = Type.Object({ issuer: issuerReply, secret: Type.String() });

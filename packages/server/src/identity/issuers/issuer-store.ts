@@ -15,6 +15,8 @@ export interface IssuerBox {
   readonly maxActive: number | undefined;
   readonly requireExpiry: boolean;
   readonly networks: readonly IpNetwork[] | undefined;
+  /** Of one credential. */
+  readonly maxPullsPerHour: number | undefined;
 }
 
 export interface Issuer {
@@ -45,6 +47,7 @@ function issuers(db: Queryable) {
       "i.max_active",
       "i.require_expiry",
       "i.networks",
+      "i.max_pulls_per_hour",
     ]);
 }
 
@@ -150,6 +153,7 @@ function boxColumns(box: IssuerBox) {
     max_active: box.maxActive ?? null,
     require_expiry: box.requireExpiry ? 1 : 0,
     networks: box.networks === undefined ? null : JSON.stringify(box.networks.map(({ text }) => text)),
+    max_pulls_per_hour: box.maxPullsPerHour ?? null,
   };
 }
 
@@ -166,6 +170,7 @@ function toIssuer(row: {
   readonly max_active: number | null;
   readonly require_expiry: number;
   readonly networks: string | null;
+  readonly max_pulls_per_hour: number | null;
 }): Issuer {
   return {
     userId: row.id,
@@ -182,6 +187,7 @@ function toIssuer(row: {
       maxActive: row.max_active ?? undefined,
       requireExpiry: row.require_expiry === 1,
       networks: networksOf(row.networks),
+      maxPullsPerHour: row.max_pulls_per_hour ?? undefined,
     },
   };
 }

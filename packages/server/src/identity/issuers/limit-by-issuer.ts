@@ -24,8 +24,16 @@ export async function limitByIssuer(db: Queryable, living: Living): Promise<Livi
       ...accessToken,
       scopes: intersectScopes(accessToken.scopes ?? scopes, scopes),
       networks: bothNetworks(accessToken.networks, box.networks),
+      limits: {
+        ...accessToken.limits,
+        maxPullsPerHour: lower(accessToken.limits.maxPullsPerHour, box.maxPullsPerHour),
+      },
     },
   };
+}
+
+function lower(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 /** Networks within both. CIDR blocks are nested or apart, so the inner one of each pair is all that they have in common. */

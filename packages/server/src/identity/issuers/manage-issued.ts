@@ -9,9 +9,10 @@ import { type AccessTokenChange, updateAccessToken } from "../access-tokens/acce
 import { summaryOf } from "../access-tokens/manage-access-tokens.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
 import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
+import { type AskedLimits, limitChangesOf, shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteUserRow } from "../users/user-store.ts";
-import { checkMetadata, endWithin, scopesWithin } from "./issue-credential.ts";
+import { checkMetadata, endWithin, pullsWithin, scopesWithin } from "./issue-credential.ts";
 import {
   deleteByLabel,
   findByExternalId,
@@ -30,7 +31,7 @@ import { homeOfIssuer } from "./manage-issuers.ts";
 
 export type { CredentialSecret, IssuedCredential };
 
-export interface CredentialChange {
+export interface CredentialChange extends AskedLimits {
   readonly description?: string;
   readonly metadata?: Metadata;
   readonly labels?: Labels;
@@ -102,6 +103,10 @@ export async function changeIssued(
       ...(expiresAtMs === undefined
         ? {}
         : { expiresAtMs: endWithin(issuer.box, expiresAtMs ?? undefined, nowMs) }),
+      ...limitChangesOf(change),
+      ...(change.maxPullsPerHour === undefined
+        ? {}
+        : { maxPullsPerHour: pullsWithin(issuer.box, change.maxPullsPerHour) }),
     };
     await updateAccessToken(tx, before.token, values);
     await updateIssuedAccount(tx, before.userId, {
@@ -115,6 +120,7 @@ export async function changeIssued(
       before: { ...summaryOf(before.token), labels: before.labels, isDisabled: before.isDisabled },
       after: {
         ...summaryOf({ ...before.token, ...values }),
+        ...shapeLimits({ ...before.token.limits, ...values }),
         labels: change.labels ?? before.labels,
         isDisabled: change.isDisabled ?? before.isDisabled,
       },

@@ -38,6 +38,7 @@ export interface BoxBody {
   readonly maxActive?: number | null;
   readonly requireExpiry?: boolean;
   readonly networks?: readonly string[] | null;
+  readonly maxPullsPerHour?: number | null;
 }
 
 /** Issuers by name. `NOT_FOUND` when there is no such namespace. */
@@ -206,6 +207,7 @@ function toBox(home: IssuerHome, body: BoxBody): IssuerBox {
     maxActive: body.maxActive ?? undefined,
     requireExpiry: body.requireExpiry ?? false,
     networks: body.networks?.map(parseIpNetwork),
+    maxPullsPerHour: body.maxPullsPerHour ?? undefined,
   };
 }
 
@@ -217,6 +219,7 @@ function toBody(box: IssuerBox): BoxBody {
     maxActive: box.maxActive ?? null,
     requireExpiry: box.requireExpiry,
     networks: box.networks?.map(({ text }) => text) ?? null,
+    maxPullsPerHour: box.maxPullsPerHour ?? null,
   };
 }
 
@@ -229,6 +232,7 @@ export function boxSummary(box: IssuerBox) {
     maxActive: box.maxActive ?? null,
     requireExpiry: box.requireExpiry,
     networks: box.networks?.map(({ text }) => text) ?? null,
+    maxPullsPerHour: box.maxPullsPerHour ?? null,
   };
 }
 

@@ -8,13 +8,14 @@ import { parseIpNetwork } from "../../lib/ip-network.ts";
 import { lockAccessToken, updateAccessToken } from "../access-tokens/access-token-store.ts";
 import { createCredential } from "../credentials/create-credential.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
+import { type AskedLimits, limitChangesOf, limitsOf } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getHeldNamespace } from "../organizations/find-organizations.ts";
 import { robotUsername } from "../users/account-name.ts";
 import { getLockedRobot, getRobot, isRobotName, type ListedRobot, type RobotName } from "./find-robots.ts";
 import { deleteRobotRow, insertRobot, type Metadata, type Robot, updateRobot } from "./robot-store.ts";
 
-export interface RobotChange {
+export interface RobotChange extends AskedLimits {
   readonly description?: string;
   readonly metadata?: Metadata;
   readonly isDisabled?: boolean;
@@ -71,6 +72,7 @@ export async function createRobot(
         name: robot.name,
         scopes,
         networks,
+        limits: limitsOf(robot),
         suppliedSecret: robot.secret,
       });
       // That there was nobody of the name may be remembered.
@@ -96,12 +98,13 @@ export async function changeRobot(
   change: RobotChange,
 ): Promise<ListedRobot> {
   const nowMs = deps.clock.nowMs();
-  const { scopes, networks, ...own } = change;
+  const { scopes, networks, maxPullsPerHour, maxRequestsPerMinute, ...own } = change;
   if (own.metadata !== undefined) checkMetadata(own.metadata);
   if (own.expiresAtMs !== undefined) checkLife(deps, own.expiresAtMs);
   const ofToken = {
     ...(scopes === undefined ? {} : { scopes: scopes.map(toCredentialScope) }),
     ...(networks === undefined ? {} : { networks: networks?.map(parseIpNetwork) }),
+    ...limitChangesOf(change),
   };
   await deps.database.transaction(async (tx) => {
     const { robot, token, namespace } = await getLockedRobot(tx, name);
@@ -112,7 +115,7 @@ export async function changeRobot(
       action: "robot.update",
       ...aboutRobot(namespace.name, robot),
       before: describe(robot),
-      after: { ...jsonOf(own), scopes: jsonOf(scopes), networks },
+      after: { ...jsonOf(own), scopes: jsonOf(scopes), networks, maxPullsPerHour, maxRequestsPerMinute },
     });
   });
   deps.access.changed();

@@ -4,6 +4,7 @@ import { pageParameters } from "../../http/query-parameter.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { nextPage, parsePage } from "../../lib/page.ts";
 import { credentialFormats, credentialReply } from "../credentials/credential-reply.ts";
+import { shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getRobot, type ListedRobot, listRobotPage, type RobotName } from "./find-robots.ts";
 import { changeRobot, createRobot, deleteRobot, revokeRobotSecret, rotateRobot } from "./manage-robots.ts";
@@ -152,6 +153,7 @@ function shape({ robot, token, secrets }: ListedRobot) {
     networks: token?.networks?.map(({ text }) => text) ?? null,
     lastUsedAtMs: token?.lastUsedAtMs ?? null,
     lastUsedAddress: token?.lastUsedAddress ?? null,
+    ...shapeLimits(token?.limits ?? {}),
     secrets: secrets.map(({ id, createdAtMs, expiresAtMs = null }) => ({ id, createdAtMs, expiresAtMs })),
   };
 }

@@ -5,6 +5,8 @@ import {
   networks,
   suppliedSecret,
   time,
+  useLimits,
+  useLimitsReply,
 } from "../access-tokens/access-token-schema.ts";
 import { maxGraceSeconds } from "../credentials/rotate-credential.ts";
 import { nullable, text } from "../schema-words.ts";
@@ -27,6 +29,7 @@ export const robotReply = Type.Object({
   networks: nullable(networks),
   lastUsedAtMs: nullable(Type.Integer()),
   lastUsedAddress: nullable(Type.String()),
+  ...useLimitsReply,
   secrets: Type.Array(
     Type.Object({
       id: Type.Integer(),
@@ -42,6 +45,7 @@ const settings = {
   description: Type.Optional(text(1_000)),
   metadata: Type.Optional(metadata),
   scopes: Type.Optional(credentialScopes),
+  ...useLimits,
 };
 export const newRobot = Type.Object(
   {

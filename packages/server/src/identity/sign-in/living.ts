@@ -1,4 +1,4 @@
-import type { UserActor } from "../../access/actor.ts";
+import type { UseLimits, UserActor } from "../../access/actor.ts";
 import { isInNetworks } from "../../lib/ip-network.ts";
 import type { AccessToken } from "../access-tokens/access-token-store.ts";
 import type { User } from "../users/user-store.ts";
@@ -41,8 +41,13 @@ export function actorOf(
     limits: undefined,
     credentialScopes: accessToken?.scopes,
     ...(user.kind === "issued" && accessToken?.kind === "issued" ? { isGivenByIssuer: true } : {}),
+    ...(hasLimits(accessToken?.limits) ? { useLimits: accessToken?.limits } : {}),
     ...(isForRegistryOnly(accessToken, credential) ? { isForRegistryOnly: true } : {}),
   };
+}
+
+function hasLimits(limits: UseLimits | undefined): boolean {
+  return limits?.maxPullsPerHour !== undefined || limits?.maxRequestsPerMinute !== undefined;
 }
 
 function isForRegistryOnly(

@@ -185,6 +185,8 @@ const expected: ColumnsOf<Tables> = {
     expires_at_ms: "integer?",
     last_used_at_ms: "integer?",
     last_used_address: "text?",
+    max_pulls_per_hour: "integer?",
+    max_requests_per_minute: "integer?",
   },
   access_token_secrets: {
     id: "id",
@@ -202,6 +204,7 @@ const expected: ColumnsOf<Tables> = {
     max_active: "integer?",
     require_expiry: "integer",
     networks: "text?",
+    max_pulls_per_hour: "integer?",
   },
   issued_labels: { issuer_user_id: "integer", name: "text", value: "text", user_id: "integer" },
   credential_usage: {
@@ -213,6 +216,7 @@ const expected: ColumnsOf<Tables> = {
     bytes_out: "integer",
     bytes_in: "integer",
   },
+  credential_pulls: { access_token_id: "integer", hour: "integer", pulls: "integer" },
   refresh_tokens: {
     id: "id",
     user_id: "integer",

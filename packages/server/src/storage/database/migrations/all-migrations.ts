@@ -11,6 +11,7 @@ import * as signUp from "./0008-sign-up.ts";
 import * as trustRules from "./0008-trust-rules.ts";
 import * as audit from "./0009-audit.ts";
 import * as decisionPoints from "./0010-decision-points.ts";
+import * as pullLimits from "./0011-pull-limits.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
@@ -26,4 +27,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0008-trust-rules": trustRules,
   "0009-audit": audit,
   "0010-decision-points": decisionPoints,
+  "0011-pull-limits": pullLimits,
 };

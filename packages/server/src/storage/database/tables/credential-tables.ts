@@ -8,6 +8,7 @@ export interface CredentialTables {
   issuers: IssuersTable;
   issued_labels: IssuedLabelsTable;
   credential_usage: CredentialUsageTable;
+  credential_pulls: CredentialPullsTable;
 }
 
 /** Credentials of programs: what an account shows instead of a password. Their secrets lie in `access_token_secrets`. */
@@ -25,6 +26,8 @@ interface AccessTokensTable {
   expires_at_ms: number | null; // indexed where not null
   last_used_at_ms: number | null;
   last_used_address: Generated<string | null>;
+  max_pulls_per_hour: Generated<number | null>; // null = as many as it likes
+  max_requests_per_minute: Generated<number | null>; // null = as the server's settings say
 }
 
 /** Up to two for each credential: while one is being replaced, both are good. */
@@ -46,6 +49,7 @@ interface IssuersTable {
   max_active: number | null; // null = any number
   require_expiry: number;
   networks: string | null; // JSON of networks; null = from anywhere
+  max_pulls_per_hour: Generated<number | null>; // of one credential; null = any number
 }
 
 /** Labels of issued accounts, so that they are found by them. */
@@ -65,4 +69,11 @@ interface CredentialUsageTable {
   pushes: number; // manifests written
   bytes_out: number;
   bytes_in: number;
+}
+
+/** Pulls of credentials that have a limit, as far as all instances have told; kept for a few hours. */
+interface CredentialPullsTable {
+  access_token_id: number; // → access_tokens, cascade; primary key (access_token_id, hour)
+  hour: number; // hours since the epoch; indexed
+  pulls: number;
 }
