@@ -102,6 +102,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
       lifetimeMs: config.sessionLifetimeHours * 3_600_000,
       idleMs: config.sessionIdleMinutes * 60_000,
       recentMs: config.sessionRecentMinutes * 60_000,
+      tellsOfNewNetworks: config.tellOfNewNetworks,
     },
     mfa: { requiredOf: config.mfaRequiredOf },
     organizations: {

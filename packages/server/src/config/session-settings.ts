@@ -1,4 +1,4 @@
-import { choiceSetting, numberSetting } from "./settings.ts";
+import { booleanSetting, choiceSetting, numberSetting } from "./settings.ts";
 
 /** How long people stay signed in with a browser. */
 export const sessionSettings = {
@@ -26,6 +26,13 @@ export const sessionSettings = {
     max: 1_440,
     description:
       "Before something dangerous, such as deleting a user, whoever uses a browser must have proved within so long that it is them.",
+  }),
+  tellOfNewNetworks: booleanSetting({
+    key: "sessions.tellOfNewNetworks",
+    variable: "ENTREPOT_TELL_OF_NEW_NETWORKS",
+    defaultValue: true,
+    description:
+      "People with a verified address get a mail when their account is signed in to from a network (IPv4 /24, IPv6 /48) where it never was before.",
   }),
   mfaRequiredOf: choiceSetting({
     key: "mfa.requiredOf",

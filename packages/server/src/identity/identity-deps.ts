@@ -60,6 +60,8 @@ export interface SessionSettings {
   readonly idleMs: number;
   /** How long ago somebody may have proved who they are to do something dangerous. */
   readonly recentMs: number;
+  /** Whether people get a mail when their account is signed in to from a network where it never was before. */
+  readonly tellsOfNewNetworks: boolean;
 }
 
 export interface MfaSettings {

@@ -16,6 +16,7 @@ test("nothing that people typed becomes an element, a header or a line of its ow
     },
     "sign-up": { username: hostile, path: `/a?"><script>`, hours: 24 },
     "password-reset": { username: hostile, path: "//evil.test/x", minutes: 30 },
+    "new-network": { username: hostile, address: hostile, program: hostile, at: hostile },
     test: { requestedBy: hostile },
   };
   for (const [kind, value] of Object.entries(data)) {

@@ -13,6 +13,15 @@ export interface MailData {
   /** Asked for by somebody who signs in without a password of ours. */
   readonly "password-reset-elsewhere": { readonly username: string };
   readonly "email-change": { readonly username: string; readonly path: string; readonly hours: number };
+  /** Somebody signed in from where the owner of the account never did. */
+  readonly "new-network": {
+    readonly username: string;
+    readonly address: string;
+    /** What it called itself; undefined = it is not known. */
+    readonly program?: string | undefined;
+    /** ISO 8601, UTC. */
+    readonly at: string;
+  };
   /** Whatever else people must be told: changes of their account, invitations, alerts. */
   readonly notice: {
     readonly title: string;
@@ -80,6 +89,16 @@ const templates: Templates = {
     ],
     action: { label: "Confirm the address", path },
     footnote: notYou,
+  }),
+  "new-network": ({ username, address, program, at }) => ({
+    subject: "Your account was signed in to from a new place",
+    paragraphs: [
+      `The account ${username} was signed in to from the address ${address}, at ${at}, from where it never was before.`,
+      ...(program === undefined ? [] : [`The program called itself: ${program}`]),
+      "If this was you, there is nothing to do. Addresses change when you travel or your provider renews them.",
+    ],
+    footnote:
+      "If this was not you, change your password at once, which ends everything that was signed in with it, and tell your administrator.",
   }),
   notice: ({ title, lines, link, footnote }) => ({
     subject: title,

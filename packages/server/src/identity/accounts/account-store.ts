@@ -25,11 +25,21 @@ export interface AccountCard {
   readonly kind: string;
   readonly fullName: string | undefined;
   readonly email: EmailAddress | undefined;
+  readonly isEmailVerified: boolean;
   readonly passwordHash: string | undefined;
   readonly isDisabled: boolean;
 }
 
-const cardColumns = ["id", "username", "kind", "full_name", "email", "password_hash", "is_disabled"] as const;
+const cardColumns = [
+  "id",
+  "username",
+  "kind",
+  "full_name",
+  "email",
+  "email_verified_at_ms",
+  "password_hash",
+  "is_disabled",
+] as const;
 
 export async function findCardByEmail(db: Queryable, email: EmailAddress): Promise<AccountCard | undefined> {
   const query = db.selectFrom("users").select(cardColumns).where("email", "=", email);
@@ -244,6 +254,7 @@ function toCard(
         readonly kind: string;
         readonly full_name: string | null;
         readonly email: string | null;
+        readonly email_verified_at_ms: number | null;
         readonly password_hash: string | null;
         readonly is_disabled: number;
       }
@@ -256,6 +267,7 @@ function toCard(
     kind: row.kind,
     fullName: row.full_name ?? undefined,
     email: (row.email ?? undefined) as EmailAddress | undefined, // as: only addresses are stored
+    isEmailVerified: row.email_verified_at_ms !== null,
     passwordHash: row.password_hash ?? undefined,
     isDisabled: row.is_disabled === 1,
   };

@@ -5,6 +5,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { newSecret } from "../../lib/ids.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { actorOf, isActive } from "../sign-in/living.ts";
+import { noticeNewNetwork } from "../sign-in/notice-new-network.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById } from "../users/user-store.ts";
 import { csrfTokenOf } from "./csrf-token.ts";
@@ -90,6 +91,7 @@ export async function startSession(
     });
     const ended = await deleteOldestSessions(tx, userId, maxPerUser);
     const isFirstMfa = await touchUser(tx, userId, { nowMs, isMfa: session.isMfa });
+    await noticeNewNetwork(deps, tx, userId, source.client);
     const changesRights = ended > 0 || old !== undefined || isFirstMfa;
     if (changesRights) await bumpAccessVersion(tx);
     const actor = { ...actorOf({ user, accessToken: undefined, passwordEpoch }, "session"), sessionId };

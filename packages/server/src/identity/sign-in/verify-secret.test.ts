@@ -70,7 +70,7 @@ function setUp(database: Database) {
     defaultNamespace: "library",
     tokens: { service: "x", lifetimeMs: 300_000, keyRotationMs: 86_400_000 },
     accounts: { signUp: "off", allowedDomains: [] },
-    sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000, recentMs: 600_000 },
+    sessions: { lifetimeMs: 86_400_000, idleMs: 3_600_000, recentMs: 600_000, tellsOfNewNetworks: true },
     mfa: { requiredOf: "nobody" },
     organizations: { createdBy: "everyone", newMembers: "added", invitationDays: 7, maxRobotDays: 0 },
   };

@@ -18,6 +18,7 @@ import { actorOf, isActive, isUsable, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
 import { createPasswordVerifier } from "./verify-password.ts";
+import { createPasswordWatch } from "./watch-passwords.ts";
 
 /** Turns what a client shows into a user. Wrong and unknown are the same `UNAUTHORIZED`. */
 export interface SecretVerifier {
@@ -52,6 +53,7 @@ export function createSecretVerifier(
   const guard = createAccountGuard(deps);
   const verifyPassword = createPasswordVerifier(deps);
   const recordUse = createUseRecorder(deps);
+  const watchPasswords = createPasswordWatch(deps);
 
   const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId, remoteAddress) => {
     const living = await deps.cache.find(`living ${userId} ${accessTokenId ?? ""}`, () =>
@@ -146,8 +148,9 @@ export function createSecretVerifier(
         return actorOf(found, "client-password");
       }
       const actor = await signIn(username, secret, remoteAddress);
-      if (actor.account === "person" && hasSecondFactor(await findFactors(deps, actor.userId))) {
-        throw needsToken();
+      if (actor.account === "person") {
+        if (hasSecondFactor(await findFactors(deps, actor.userId))) throw needsToken();
+        await watchPasswords(actor.userId, remoteAddress);
       }
       return actor;
     },

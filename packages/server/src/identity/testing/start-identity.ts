@@ -19,7 +19,7 @@ import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { createDecisionPoints, type DecisionPoints } from "../decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity.ts";
-import type { AccountSettings } from "../identity-deps.ts";
+import type { AccountSettings, SessionSettings } from "../identity-deps.ts";
 import type { OrganizationSettings } from "../organizations/organization-settings.ts";
 import { createTokenIssuers } from "../token-issuers/token-issuers.ts";
 import { createMovableClock, type MovableClock } from "./movable-clock.ts";
@@ -48,6 +48,7 @@ export interface TestIdentityOptions {
   readonly passwordsOnRegistry?: "allowed" | "encrypted" | "refused";
   readonly organizations?: Partial<OrganizationSettings>;
   readonly trail?: AuditTrail;
+  readonly sessions?: Partial<SessionSettings>;
   readonly mfaRequiredOf?: "nobody" | "administrators" | "everybody";
 }
 
@@ -97,7 +98,13 @@ export async function startIdentity(
       keyRotationMs: options.keyRotationMs ?? 30 * 86_400_000,
     },
     accounts: options.accounts ?? { signUp: "off", allowedDomains: [] },
-    sessions: { lifetimeMs: 7 * 86_400_000, idleMs: 8 * 3_600_000, recentMs: 600_000 },
+    sessions: {
+      lifetimeMs: 7 * 86_400_000,
+      idleMs: 8 * 3_600_000,
+      recentMs: 600_000,
+      tellsOfNewNetworks: true,
+      ...options.sessions,
+    },
     mfa: { requiredOf: options.mfaRequiredOf ?? "nobody" },
     organizations: {
       createdBy: "everyone",

@@ -348,6 +348,7 @@ const expected: ColumnsOf<Tables> = {
   recovery_codes: { user_id: "integer", code_hash: "text", created_at_ms: "integer" },
   used_tickets: { id: "text", expires_at_ms: "integer" },
   sign_in_networks: { user_id: "integer", network: "text", last_at_ms: "integer" },
+  seen_networks: { user_id: "integer", network: "text", last_at_ms: "integer" },
   events: { id: "id", at_ms: "integer", kind: "text", repository: "text?", actor: "text", payload: "text" },
   ...emailColumns,
   leases: { name: "text", holder: "text", expires_at_ms: "integer" },

@@ -12,6 +12,7 @@ import * as trustRules from "./0008-trust-rules.ts";
 import * as audit from "./0009-audit.ts";
 import * as decisionPoints from "./0010-decision-points.ts";
 import * as pullLimits from "./0011-pull-limits.ts";
+import * as seenNetworks from "./0012-seen-networks.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
@@ -28,4 +29,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0009-audit": audit,
   "0010-decision-points": decisionPoints,
   "0011-pull-limits": pullLimits,
+  "0012-seen-networks": seenNetworks,
 };

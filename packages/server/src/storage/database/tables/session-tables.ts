@@ -8,6 +8,7 @@ export interface SessionTables {
   recovery_codes: RecoveryCodesTable;
   used_tickets: UsedTicketsTable;
   sign_in_networks: SignInNetworksTable;
+  seen_networks: SeenNetworksTable;
 }
 
 /** One browser that is signed in. The secret lies in its cookie. */
@@ -64,6 +65,13 @@ interface UsedTicketsTable {
 
 /** From where somebody has signed in with the right password: guessing from elsewhere never slows them down there. */
 interface SignInNetworksTable {
+  user_id: number; // → users, cascade; primary key (user_id, network)
+  network: string; // secretBox.hash of it
+  last_at_ms: number; // to the day
+}
+
+/** From which neighbourhoods (/24, /48) somebody has signed in: they are told of a new one. */
+interface SeenNetworksTable {
   user_id: number; // → users, cascade; primary key (user_id, network)
   network: string; // secretBox.hash of it
   last_at_ms: number; // to the day
