@@ -7,6 +7,7 @@ import { type Config } from "../config/config.ts";
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { silentLog } from "../lib/log.ts";
+import { checkObjectStore } from "./check-object-store.ts";
 import { openStores } from "./open-stores.ts";
 
 /** One thing that was looked at, with a sentence for the operator either way. */
@@ -43,6 +44,7 @@ export async function checkInstallation(options: {
   if (config === undefined) return findings;
   const known = config;
   await look("stores", async () => checkStores(known));
+  await look("object store", async () => (await checkObjectStore(known)) ?? "storage is no object store");
   await look("free space", async () => checkSpace(known));
   await look("port", async () => checkPort(known));
   return findings;

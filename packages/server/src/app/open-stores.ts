@@ -5,6 +5,7 @@ import { createVersionedCache } from "../access/versioned-cache.ts";
 import { type Audit, type AuditOptions, createAudit } from "../activity/audit/audit.ts";
 import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
+import { storageKeysOf } from "../config/storage-settings.ts";
 import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
 import { createTokenIssuers, type TokenIssuers } from "../identity/token-issuers/token-issuers.ts";
@@ -43,7 +44,7 @@ const accessCacheEntries = 100_000;
 /** Opens database and blob store and builds the areas that only need them, in rank order. */
 export async function openStores(config: Config, log: Log): Promise<Stores> {
   const clock = systemClock;
-  const blobs = await openBlobStore(config.storageUrl, clock);
+  const blobs = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
   const opened = await openDatabase({
     url: config.databaseUrl,
     poolSize: config.databasePoolSize,

@@ -14,6 +14,7 @@ import {
   type Setting,
   textSetting,
 } from "./settings.ts";
+import { storageSettings } from "./storage-settings.ts";
 
 /**
  * Every setting there is. `load-config.ts` reads them from the configuration file and the environment; `docs/reference/config.md`
@@ -75,14 +76,7 @@ export const settings = {
     max: 600_000,
     description: "How long a request waits for a database connection before it is answered 503.",
   }),
-  storageUrl: textSetting({
-    key: "storage.url",
-    variable: "ENTREPOT_STORAGE_URL",
-    defaultValue: undefined,
-    defaultText: "`file:` in the data folder",
-    isSecret: true,
-    description: "Where blobs are kept: `file:PATH`, or `memory:` for tests.",
-  }),
+  ...storageSettings,
   secretKey: textSetting({
     key: "secretKey",
     variable: "ENTREPOT_SECRET_KEY",

@@ -5,6 +5,7 @@ import { type Config, type Settings, settings } from "./config.ts";
 import { emailProblems } from "./email-settings.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
 import type { Setting } from "./settings.ts";
+import { storageProblems } from "./storage-settings.ts";
 
 const maxFileBytes = 1_048_576;
 const fileVariable = "ENTREPOT_CONFIG";
@@ -28,7 +29,7 @@ export async function loadConfig(environment: Environment, configFile?: string):
   if ((parsed.tlsCertificate === undefined) !== (parsed.tlsKey === undefined)) {
     problems.push("tls.certificate and tls.key go together: one is set, the other is not");
   }
-  problems.push(...emailProblems(parsed), ...accountProblems(parsed));
+  problems.push(...emailProblems(parsed), ...accountProblems(parsed), ...storageProblems(parsed));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...parsed,

@@ -51,12 +51,24 @@ export interface BlobStore {
   openBlob(location: BlobLocation): Promise<BlobReader>;
   /** Deletes a blob's bytes. Nothing there: no error. Readers that are open finish with the right bytes. */
   deleteBlob(location: BlobLocation): Promise<void>;
+  /**
+   * An address at which a client can read the blob by itself, without credentials, until it expires; undefined where the medium has none or
+   * the blob lies in several pieces. Does not promise that the bytes are there.
+   */
+  signUrl(location: BlobLocation, reply: SignedReply): Promise<string | undefined>;
   /** Everything the medium holds, in no order; what appears or goes meanwhile may or may not be told. */
   list(): AsyncIterable<StoredObject>;
   /** Writes, reads back and deletes a few bytes, to tell whether the medium works. Throws what went wrong. */
   probe(): Promise<void>;
   /** Releases what the driver holds. Uploads and readers that are open are the caller's to close first. */
   close(): Promise<void>;
+}
+
+/** How long a signed address is good, and with which headers it answers. */
+export interface SignedReply {
+  readonly expiresSeconds: number;
+  readonly contentType: string;
+  readonly cacheControl: string;
 }
 
 /** Appends to one upload. After any error the writer is only good for `close`. */

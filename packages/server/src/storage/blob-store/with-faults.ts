@@ -34,6 +34,7 @@ export function withFaults(store: BlobStore, faults: Faults): BlobStore {
     discardUpload: (id, digest) => step("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => step("openBlob", () => store.openBlob(location)),
     deleteBlob: (location) => step("deleteBlob", () => store.deleteBlob(location)),
+    signUrl: (location, reply) => step("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),
     probe: () => step("probe", () => store.probe()),
     close: () => store.close(),

@@ -36,6 +36,7 @@ export function withMetrics(store: BlobStore, metrics: BlobStoreMetrics): BlobSt
     discardUpload: (id, digest) => timed("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => timed("openBlob", () => store.openBlob(location)),
     deleteBlob: (location) => timed("deleteBlob", () => store.deleteBlob(location)),
+    signUrl: (location, reply) => timed("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),
     probe: () => timed("probe", () => store.probe()),
     close: () => store.close(),

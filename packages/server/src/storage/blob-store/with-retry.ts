@@ -36,6 +36,7 @@ export function withRetry(store: BlobStore, options: RetryOptions): BlobStore {
     discardUpload: (id, digest) => retry("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => retry("openBlob", () => store.openBlob(location)),
     deleteBlob: (location) => retry("deleteBlob", () => store.deleteBlob(location)),
+    signUrl: (location, reply) => retry("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),
     probe: () => store.probe(),
     close: () => store.close(),

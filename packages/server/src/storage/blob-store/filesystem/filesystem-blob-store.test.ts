@@ -114,7 +114,7 @@ test("opens what a url names, and tells what it can open otherwise", async (t) =
   await put(store, "u1", Buffer.from("abc"));
   assert.equal((await readdir(join(root, "a", "blobs", "sha256"))).length, 1);
   await (await openBlobStore("memory:", systemClock)).probe();
-  for (const url of ["s3://bucket", "file:", "nothing"]) {
+  for (const url of ["s3:bucket", "s3://", "file:", "nothing"]) {
     await assert.rejects(openBlobStore(url, systemClock), { code: "REQUEST_INVALID" });
   }
   assert.equal(digestOf("abc").length, 71);

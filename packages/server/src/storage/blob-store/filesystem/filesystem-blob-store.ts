@@ -109,6 +109,7 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
     async deleteBlob(location) {
       await rm(blobPath(checkLocation(location)), { force: true });
     },
+    signUrl: async () => undefined,
     async *list() {
       yield* listFiles(uploads, "upload", "");
       for (const algorithm of ["sha256", "sha512"]) {

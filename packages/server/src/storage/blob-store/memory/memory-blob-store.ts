@@ -57,6 +57,7 @@ export function createMemoryBlobStore(clock: Clock): BlobStore {
     async deleteBlob(location) {
       blobs.delete(checkLocation(location));
     },
+    signUrl: async () => undefined,
     async *list() {
       for (const [name, entry] of uploads) yield describe("upload", name, entry);
       for (const [name, entry] of blobs) yield describe("blob", name, entry);

@@ -1,0 +1,185 @@
+import type { Digest } from "@entrepot/oci/digest";
+import { LRUCache } from "lru-cache";
+import { AppError } from "../../../lib/app-error.ts";
+import type { BlobLocation, BlobStore, UploadId } from "../blob-store.ts";
+import { locationOf } from "../names.ts";
+import { type BlobIndex, formatBlobIndex, parseBlobIndex } from "./blob-index.ts";
+import { createDeferredDeletes } from "./deferred-deletes.ts";
+import { listStored } from "./list-stored.ts";
+import type { ObjectMedium } from "./object-medium.ts";
+import { folderOf, indexNameOf, newCutName, placeOf } from "./object-names.ts";
+import { readFolder, type UploadFolder } from "./read-folder.ts";
+import { endOf, type PlacedSegment } from "./resolve-segments.ts";
+import { createSegmentReader } from "./segment-reader.ts";
+import { createSegmentWriter, newNonce } from "./segment-writer.ts";
+
+const probePrefix = "probe/";
+/** Indexes never change; one with a single segment takes about 250 bytes. */
+const keptSegments = 100_000;
+
+/**
+ * Blobs as objects; the layout is drawn in `object-names.ts`. An upload is a list of segments, each an ordinary object that one chunk made:
+ * readable at once, on any instance, and never copied. Committing writes down which segments are the blob. Nothing depends on conditional
+ * writes, on a lock, or on the memory of a process.
+ *
+ * Order: parts → object (`sync`) → row in SQL → index (`commitUpload`) → row in SQL. Requests to the service for a blob that comes in one chunk:
+ * list, put (or parts), list, put.
+ */
+export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
+  const indexes = new LRUCache<BlobLocation, BlobIndex>({
+    maxSize: keptSegments,
+    sizeCalculation: (index) => index.segments.length + 1,
+  });
+  const deletes = createDeferredDeletes(medium);
+
+  /** Undefined when nothing is committed there. */
+  async function findIndex(id: UploadId, digest: Digest): Promise<BlobIndex | undefined> {
+    const location = locationOf(id, digest);
+    const known = indexes.get(location);
+    if (known !== undefined) return known;
+    const bytes = await medium.getWhole(folderOf(id) + indexNameOf(digest));
+    if (bytes === undefined) return undefined;
+    const index = parseBlobIndex(bytes);
+    indexes.set(location, index);
+    return index;
+  }
+
+  const look = (id: UploadId): Promise<UploadFolder> =>
+    readFolder(medium, id, async (digest) => (await findIndex(id, digest))?.segments);
+
+  return {
+    async openUpload(id, offsetBytes) {
+      const folder = folderOf(id);
+      const { chain, loose, objects } = await look(id);
+      if (offsetBytes === 0) {
+        await deleteAll(medium, folder, objects);
+        return createSegmentWriter(medium, folder, []);
+      }
+      if (chain === undefined || endOf(chain) < offsetBytes) throw tooShort(id, offsetBytes);
+      await deleteAll(medium, folder, loose);
+      return createSegmentWriter(medium, folder, await cutChain(medium, folder, chain, offsetBytes));
+    },
+    async openUploadForReading(id, sizeBytes) {
+      const { chain } = await look(id);
+      if (chain === undefined || endOf(chain) < sizeBytes) throw tooShort(id, sizeBytes);
+      return createSegmentReader(medium, folderOf(id), takeBytes(chain, sizeBytes), async () => {});
+    },
+    async commitUpload(id, digest, sizeBytes) {
+      const location = locationOf(id, digest);
+      const folder = folderOf(id);
+      // Looked up rather than remembered: another instance may have dropped it since.
+      indexes.delete(location);
+      const { chain, loose, committed } = await look(id);
+      if (committed.includes(digest)) {
+        const index = await findIndex(id, digest);
+        if (index?.sizeBytes === sizeBytes) return location;
+      }
+      if (chain === undefined || endOf(chain) !== sizeBytes) throw tooShort(id, sizeBytes);
+      const segments = chain.map((segment) => ({ name: segment.name, sizeBytes: segment.sizeBytes }));
+      const index = { sizeBytes, segments };
+      await medium.put(folder + indexNameOf(digest), formatBlobIndex(index));
+      indexes.set(location, index);
+      const cuts = chain.flatMap(({ objects, name }) => objects.filter((object) => object.name !== name));
+      // They count no more; what cannot be removed now goes with the blob.
+      await deleteAll(medium, folder, [...loose, ...cuts.map(({ name }) => name)]).catch(() => {});
+      return location;
+    },
+    async discardUpload(id, digest) {
+      const folder = folderOf(id);
+      for await (const unfinished of medium.listUnfinished(folder)) await medium.abort(unfinished);
+      const { objects, committed } = await look(id);
+      await deleteAll(medium, folder, objects);
+      if (digest !== undefined && committed.includes(digest)) await dropBlob(id, digest);
+    },
+    async openBlob(location) {
+      const { id, digest } = placeOf(location);
+      const index = await findIndex(id, digest);
+      if (index === undefined) throw new AppError("BLOB_UNKNOWN", "the blob's bytes are not in storage");
+      const release = deletes.hold(location);
+      return createSegmentReader(medium, folderOf(id), index.segments, release);
+    },
+    async deleteBlob(location) {
+      const { id, digest } = placeOf(location);
+      await dropBlob(id, digest);
+    },
+    list: () => listStored(medium, probePrefix),
+    async probe() {
+      const key = `${probePrefix}${crypto.randomUUID()}`;
+      const bytes = Buffer.from("entrepot");
+      await medium.put(key, bytes);
+      try {
+        const back = await medium.getWhole(key);
+        if (back === undefined || !back.equals(bytes)) {
+          throw new Error("the object store gave back other bytes than were written");
+        }
+      } finally {
+        await medium.delete([key]);
+      }
+    },
+    async signUrl(location, reply) {
+      const { id, digest } = placeOf(location);
+      const index = await findIndex(id, digest);
+      const [only, second] = index?.segments ?? [];
+      if (only === undefined || second !== undefined) return undefined;
+      return medium.signUrl(folderOf(id) + only.name, reply);
+    },
+    close: () => medium.close(),
+  };
+
+  /** The index first: from then on the blob is unknown. Its bytes when nobody here reads them any more. */
+  async function dropBlob(id: UploadId, digest: Digest): Promise<void> {
+    const folder = folderOf(id);
+    const location = locationOf(id, digest);
+    indexes.delete(location);
+    const index = await findIndex(id, digest);
+    if (index === undefined) return;
+    await medium.delete([folder + indexNameOf(digest)]);
+    indexes.delete(location);
+    await deletes.delete(
+      location,
+      index.segments.map(({ name }) => folder + name),
+    );
+  }
+}
+
+/** The chain's first `offsetBytes` bytes, and nothing else left: what lies wholly beyond is deleted, what lies across is cut by a mark. */
+async function cutChain(
+  medium: ObjectMedium,
+  folder: string,
+  chain: readonly PlacedSegment[],
+  offsetBytes: number,
+): Promise<readonly PlacedSegment[]> {
+  const beyond = chain.filter(({ start }) => start >= offsetBytes);
+  await deleteAll(
+    medium,
+    folder,
+    // The last first: whatever a crash leaves is still one chain.
+    beyond.toReversed().flatMap(({ objects }) => objects.map(({ name }) => name)),
+  );
+  const kept = chain.slice(0, chain.length - beyond.length);
+  const last = kept.at(-1);
+  if (last === undefined || endOf(kept) === offsetBytes) return kept;
+  const [bytes, olderCut] = last.objects;
+  if (bytes === undefined) return kept;
+  const nonce = newNonce();
+  const lengthBytes = offsetBytes - last.start;
+  // A cut of what is cut already is made anew, from the bytes; the older one goes first, as two would contradict each other.
+  if (olderCut !== undefined) await medium.delete([folder + olderCut.name]);
+  const name = newCutName(last.start, nonce, { lengthBytes, of: bytes.nonce });
+  await medium.put(folder + name, Buffer.alloc(0));
+  return [...kept.slice(0, -1), { ...last, sizeBytes: lengthBytes, objects: [bytes, { name, nonce }] }];
+}
+
+function takeBytes(chain: readonly PlacedSegment[], sizeBytes: number) {
+  return chain
+    .filter(({ start }) => start < sizeBytes)
+    .map(({ name, start, sizeBytes: size }) => ({ name, sizeBytes: Math.min(size, sizeBytes - start) }));
+}
+
+async function deleteAll(medium: ObjectMedium, folder: string, names: readonly string[]): Promise<void> {
+  if (names.length > 0) await medium.delete(names.map((name) => folder + name));
+}
+
+function tooShort(id: UploadId, sizeBytes: number): AppError {
+  return new AppError("BLOB_UPLOAD_UNKNOWN", `upload ${id} does not have its ${sizeBytes} bytes in storage`);
+}

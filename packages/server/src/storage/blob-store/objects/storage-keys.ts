@@ -1,0 +1,6 @@
+/** With what a driver signs in, as the settings give it; each driver says what the two mean to it. */
+export interface StorageKeys {
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly sessionToken: string | undefined;
+}

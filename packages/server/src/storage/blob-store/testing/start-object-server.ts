@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StorageKeys } from "../objects/storage-keys.ts";
+
+/** A real object store, on this machine alone, for the tests of one file. */
+export interface ObjectServer {
+  readonly origin: string;
+  readonly keys: StorageKeys;
+  /** Ends it and removes everything that it kept. */
+  stop(): Promise<void>;
+}
+
+export const objectServers = ["ceph", "swift"] as const;
+export type ObjectServerName = (typeof objectServers)[number];
+
+const startLimitMs = 90_000;
+
+/** Why a server cannot be started here; undefined when it can. `test/object-storage/install-servers.sh` installs both. */
+export function missingObjectServer(name: ObjectServerName): string | undefined {
+  if (process.getuid?.() !== 0) return `${name} is started in a namespace of its own, by root`;
+  const program = name === "ceph" ? join(cephRoot(), "usr/bin/radosgw") : "/usr/bin/swift-proxy-server";
+  return existsSync(program) ? undefined : `${name} is not installed: test/object-storage/install-servers.sh`;
+}
+
+export async function startObjectServer(name: ObjectServerName): Promise<ObjectServer> {
+  const folder = await mkdtemp(join(tmpdir(), `entrepot-${name}-`));
+  const script = join(import.meta.dirname, `${name}.sh`);
+  const port = await freePorts(5);
+  const ports = name === "ceph" ? [port, port + 1, await freePorts(10)] : [port];
+  const places = name === "ceph" ? [cephRoot(), folder] : [folder];
+  const child = spawn("bash", [script, ...places, ...ports.map(String)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    }
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    await untilPrinted(child.stdout, "READY");
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const accessKey = name === "ceph" ? "tester" : "test:tester";
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    keys: { accessKey, secretKey: "testing", sessionToken: undefined },
+    stop,
+  };
+}
+
+function cephRoot(): string {
+  // oxlint-disable-next-line node/no-process-env -- where the install script puts things
+  return join(process.env["ENTREPOT_TEST_CACHE"] ?? join(tmpdir(), "entrepot-test-cache"), "ceph");
+}
+
+async function untilPrinted(stream: NodeJS.ReadableStream, word: string): Promise<void> {
+  const deadline = AbortSignal.timeout(startLimitMs);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let printed = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (text: string) => {
+    printed += text;
+    if (printed.includes(word)) resolve();
+  });
+  stream.on("end", () => reject(new Error(`the object store ended before it was ready: ${printed}`)));
+  deadline.addEventListener("abort", () => reject(new Error("the object store did not become ready")));
+  await promise;
+}
+
+/** The first of so many ports in a row that were free a moment ago. */
+async function freePorts(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    // Below the range that the kernel hands out by itself.
+    const first = 20_000 + randomInt(10_000);
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
+    if (free.every(Boolean)) return first;
+  }
+  throw new Error("no free ports");
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const listening = new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+  });
+  const free = await listening;
+  if (free) await new Promise((resolve) => server.close(resolve));
+  return free;
+}
