@@ -27,13 +27,19 @@ export async function lockByVerifiedEmail(tx: Tx, email: string): Promise<Standi
   return toStanding(await forUpdate(tx, query).executeTakeFirst());
 }
 
-/** Whether an invitation to this address can still be accepted; the new user finds it among theirs. */
+/**
+ * Whether an invitation to this address can still be accepted, by a user who is made for it and finds it among theirs. An address that somebody here
+ * has leads to nobody new: who owns it signs in as that user, and links.
+ */
 export async function isInvited(db: Queryable, email: string, nowMs: number): Promise<boolean> {
   const row = await db
     .selectFrom("invitations")
     .select("id")
     .where("email", "=", email.toLowerCase())
     .where("expires_at_ms", ">", nowMs)
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom("users").select("id").where("email", "=", email.toLowerCase()))),
+    )
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

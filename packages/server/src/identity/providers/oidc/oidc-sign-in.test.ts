@@ -276,7 +276,50 @@ eachDatabase((open) => {
     const invited = await sendJson(instance, "POST", invitations, ada, { email: kim.email });
     assert.ok(invited.status < 300, await invited.text());
     assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "eve")).reply.status, 403);
+    instance.clock.move(8 * 86_400_000);
+    assert.equal(
+      (await signIn(instance, openRedirectBrowser(), "blue", "kim")).reply.status,
+      403,
+      "too late",
+    );
+    const again = await sendJson(instance, "POST", invitations, ada, { email: kim.email });
+    assert.ok(again.status < 300, await again.text());
+    const browser = openRedirectBrowser();
+    assert.equal((await signIn(instance, browser, "blue", "kim")).reply.status, 303);
+    const headers = { cookie: browser.cookies(instance.origin), "sec-fetch-site": "same-origin" };
+    const session: unknown = await (await instance.fetch("/api/v1/session", { headers })).json();
+    const own: unknown = await (await instance.fetch("/api/v1/me/invitations", { headers })).json();
+    const [invitation] = [field(own, "invitations")].flat();
+    assert.equal(field(invitation, "namespace"), "acme");
+    const accepted = await instance.fetch("/api/v1/invitations/accept", {
+      method: "POST",
+      headers: {
+        ...headers,
+        "content-type": "application/json",
+        "x-csrf-token": textField(session, "csrfToken"),
+      },
+      body: JSON.stringify({ id: field(invitation, "id") }),
+    });
+    assert.equal(accepted.status, 200, await accepted.text());
+    assert.equal(
+      (await signIn(instance, openRedirectBrowser(), "blue", "kim")).reply.status,
+      303,
+      "for good",
+    );
+  });
+
+  test("an invitation brings nobody in whose address somebody here has already, also through another provider", async (t) => {
+    const instance = await newInstance(t, await open(t));
+    const twin = { ...kim, preferred_username: "twin" };
+    const { issuer } = await startOidc(t, [callbackOf(instance, "blue")], { kim, twin });
+    await putOidc(instance, "blue", issuer, { policy: { provisioning: "invitation" } });
+    await sendJson(instance, "POST", "/api/v1/organizations", ada, { name: "acme" });
+    const invitations = "/api/v1/organizations/acme/teams/owners/invitations";
+    await sendJson(instance, "POST", invitations, ada, { email: kim.email.toUpperCase() });
     assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "kim")).reply.status, 303);
+    assert.equal((await signIn(instance, openRedirectBrowser(), "blue", "twin")).reply.status, 403);
+    const users = await instance.database.read.selectFrom("users").select("username").execute();
+    assert.deepEqual(users.map(({ username }) => username).sort(), ["ada", "kim.possible"]);
   });
 
   test("ends whom a provider has not vouched for as long as its policy says, until it does again", async (t) => {
