@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { createLru } from "../lib/create-lru.ts";
 import type { Database } from "../storage/database/database.ts";
 import { readAccessVersion } from "./access-version-store.ts";
 
@@ -24,7 +24,7 @@ export function createVersionedCache(
   clock: Clock,
   options: { readonly maxEntries: number },
 ): VersionedCache {
-  const entries = new LRUCache<string, object>({ max: options.maxEntries });
+  const entries = createLru<string, object>(options.maxEntries);
   let generation = 0;
   let version: number | undefined;
   let stamp: number | undefined;

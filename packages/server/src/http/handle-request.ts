@@ -118,15 +118,17 @@ async function breakOff(
   }
 }
 
+/** A new object each time: it becomes the headers of the reply. */
 function fixedHeaders(progress: Progress): Record<string, string> {
-  return {
+  const headers: Record<string, string> = {
     "x-request-id": progress.requestId,
     "x-content-type-options": "nosniff",
-    ...securityHeaders(progress.pathname),
-    ...(isBelow(progress.pathname, "/v2") ? { "docker-distribution-api-version": "registry/2.0" } : {}),
-    ...(progress.rate === undefined ? {} : rateHeaders(progress.rate)),
-    ...(progress.isTls ? { "strict-transport-security": "max-age=31536000" } : {}),
   };
+  if (isBelow(progress.pathname, "/v2")) headers["docker-distribution-api-version"] = "registry/2.0";
+  Object.assign(headers, securityHeaders(progress.pathname));
+  if (progress.rate !== undefined) Object.assign(headers, rateHeaders(progress.rate));
+  if (progress.isTls) headers["strict-transport-security"] = "max-age=31536000";
+  return headers;
 }
 
 /** The reply, of the handler or of an error. */

@@ -79,11 +79,15 @@ function fits(template: Template, segments: readonly string[]): boolean {
   const { before, after, hasName } = template;
   const nameLength = segments.length - before.length - after.length;
   if (hasName ? nameLength < 1 : nameLength !== 0) return false;
-  const offset = before.length + nameLength;
-  return (
-    after.every((pattern, index) => fitsSegment(pattern, segments[offset + index] ?? "")) &&
-    before.every((pattern, index) => fitsSegment(pattern, segments[index] ?? ""))
-  );
+  return fitFrom(after, segments, before.length + nameLength) && fitFrom(before, segments, 0);
+}
+
+function fitFrom(patterns: readonly string[], segments: readonly string[], offset: number): boolean {
+  // From the end: that is where the paths of one surface differ.
+  for (let index = patterns.length - 1; index >= 0; index -= 1) {
+    if (!fitsSegment(patterns[index] ?? "", segments[offset + index] ?? "")) return false;
+  }
+  return true;
 }
 
 function fitsSegment(pattern: string, segment: string): boolean {

@@ -7,8 +7,8 @@ import { sendBlob, toOutgoing } from "./send-blob.ts";
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** On every reply: the request's id, nosniff and what else does not depend on the handler. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** On every reply: the request's id, nosniff and what else does not depend on the handler. Those of the handler are put into it. */
+  readonly headers: Record<string, string>;
   /** The client waits with its body for a "100 Continue" that it did not get: it will not send it. */
   readonly withholdsBody: boolean;
 }
@@ -24,7 +24,8 @@ export async function sendReply(
   transfer: Transfer,
 ): Promise<void> {
   const { request, response } = exchange;
-  const headers = { ...exchange.headers, ...reply.headers };
+  const headers: Record<string, string | number | readonly string[]> = exchange.headers;
+  Object.assign(headers, reply.headers);
   const { body } = reply;
   if (body?.kind === "blob") {
     try {

@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { Clock } from "./clock.ts";
+import { createLru } from "./create-lru.ts";
 
 /** Many buckets of one size, by key. Each begins full, loses one token a use, and fills up evenly. */
 export interface TokenBuckets {
@@ -32,7 +32,7 @@ export function createTokenBuckets(
   clock: Clock,
   { perMinute, maxKeys }: { readonly perMinute: number; readonly maxKeys: number },
 ): TokenBuckets {
-  const buckets = new LRUCache<string, Bucket>({ max: maxKeys });
+  const buckets = createLru<string, Bucket>(maxKeys);
   return {
     take(key, ownPerMinute = perMinute) {
       const perMs = ownPerMinute / minuteMs;

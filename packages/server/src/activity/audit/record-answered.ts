@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import { namespaceOf } from "../../access/create-access.ts";
 import type { Answered } from "../../http/answered.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import { createPullRepeats } from "./pull-repeats.ts";
 import type { AuditEntry, AuditSource } from "./record-audit.ts";
@@ -44,8 +44,8 @@ export function createAnsweredRecorder(
     windowMs: settings.pullsWindowMs,
     note: (source, entry) => deps.trail.note(source, entry),
   });
-  const signIns = new LRUCache<string, number>({ max: 20_000 });
-  const refusals = new LRUCache<string, { startedAtMs: number; count: number }>({ max: 20_000 });
+  const signIns = createLru<string, number>(20_000);
+  const refusals = createLru<string, { startedAtMs: number; count: number }>(20_000);
   let pulls = 0;
 
   function recordPull(answered: Answered): void {

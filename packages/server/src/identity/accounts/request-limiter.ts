@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import { networkOf } from "../../lib/network-of.ts";
 
 /** Counts what comes from one network. In this process only: N instances let N times as many through. */
@@ -16,9 +16,7 @@ export function createRequestLimiter(
   limits: { readonly maxPerNetwork: number; readonly windowMs: number },
 ): RequestLimiter {
   const { maxPerNetwork, windowMs } = limits;
-  const windows = new LRUCache<string, { readonly startedAtMs: number; readonly count: number }>({
-    max: 20_000,
-  });
+  const windows = createLru<string, { readonly startedAtMs: number; readonly count: number }>(20_000);
 
   function current(network: string) {
     const found = windows.get(network);

@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../../lib/clock.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { type Invalidation, listInvalidations } from "./decision-point-store.ts";
 
@@ -49,12 +49,11 @@ const maxMarks = 20_000;
 const maxRows = 1_000;
 
 export function createDecisionMemory(database: Database, clock: Clock): DecisionMemory {
-  const entries = new LRUCache<string, Entry>({ max: maxEntries });
+  const entries = createLru<string, Entry>(maxEntries);
   /** The number of the last invalidation of a subject. One that drops out raises the floor: then more is forgotten, never less. */
-  const marks = new LRUCache<string, number>({
-    max: maxMarks,
-    dispose: (number, _subject, reason) => {
-      if (reason === "evict") floor = Math.max(floor, number);
+  const marks = createLru<string, number>(maxMarks, {
+    onEvict: (number) => {
+      floor = Math.max(floor, number);
     },
   });
   let floor = 0;

@@ -1,8 +1,8 @@
 import { isObject } from "@entrepot/oci/json-object";
 import type { JWK } from "jose";
-import { LRUCache } from "lru-cache";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { OutgoingHttp } from "../../lib/outgoing-http.ts";
 import { readKeySet } from "./public-keys.ts";
 import type { TrustRule } from "./trust-rule-store.ts";
@@ -33,8 +33,8 @@ export function createIssuerKeys(deps: {
   readonly outgoing: OutgoingHttp;
   readonly clock: Clock;
 }): IssuerKeys {
-  const held = new LRUCache<string, Held>({ max: 1_000 });
-  const asked = new LRUCache<string, { readonly atMs: number }>({ max: 1_000 });
+  const held = createLru<string, Held>(1_000);
+  const asked = createLru<string, { readonly atMs: number }>(1_000);
   const asking = new Map<string, Promise<readonly JWK[]>>();
 
   async function getJson(rule: TrustRule, url: string): Promise<unknown> {

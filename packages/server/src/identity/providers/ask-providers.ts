@@ -1,8 +1,8 @@
 import { createHmac, createSecretKey, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { anonymous } from "../../access/actor.ts";
 import type { AuditSource } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { isAccountName } from "../users/account-name.ts";
 import { findUserByName } from "../users/user-store.ts";
@@ -48,7 +48,7 @@ interface Known {
 
 export function createAskProviders(deps: IdentityDeps, providers: Providers): AskProviders {
   const key = createSecretKey(randomBytes(32));
-  const known = new LRUCache<string, Known>({ max: 10_000 });
+  const known = createLru<string, Known>(10_000);
   const asked = new Map<string, Promise<Known | undefined>>();
 
   /** A name that was used before in the directory and is somebody else's now leads nowhere until an administrator looks. */

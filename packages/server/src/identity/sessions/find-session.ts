@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { LRUCache } from "lru-cache";
 import type { UserActor } from "../../access/actor.ts";
 import { checkSameOrigin } from "../../http/check-same-origin.ts";
 import type { CallSite } from "../../http/http-deps.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { actorOf, type Living } from "../sign-in/living.ts";
 import { checkCsrfToken } from "./csrf-token.ts";
@@ -21,7 +21,7 @@ export function createSessionFinder(
   deps: IdentityDeps,
   findLiving: (userId: number) => Promise<Living | undefined>,
 ): (headers: IncomingHttpHeaders, site: CallSite) => Promise<UserActor | undefined> {
-  const seenAtMs = new LRUCache<number, number>({ max: 10_000 });
+  const seenAtMs = createLru<number, number>(10_000);
 
   async function isInUse(session: Session, nowMs: number): Promise<boolean> {
     const isFresh = (seenMs: number) => Math.abs(nowMs - seenMs) < touchEveryMs;

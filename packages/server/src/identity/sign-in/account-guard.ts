@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import { AppError } from "../../lib/app-error.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import { networkOf } from "../../lib/network-of.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { findUserByName } from "../users/user-store.ts";
@@ -34,10 +34,10 @@ interface Failures {
 }
 
 export function createAccountGuard(deps: IdentityDeps): AccountGuard {
-  const failures = new LRUCache<string, Failures>({ max: maxRemembered });
+  const failures = createLru<string, Failures>(maxRemembered);
   /** When a stranger last tried, by network and name. */
-  const triedAtMs = new LRUCache<string, number>({ max: maxRemembered });
-  const writtenAtMs = new LRUCache<string, number>({ max: maxRemembered });
+  const triedAtMs = createLru<string, number>(maxRemembered);
+  const writtenAtMs = createLru<string, number>(maxRemembered);
 
   function current(username: string): Failures | undefined {
     const found = failures.get(username);

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { createLru } from "../../lib/create-lru.ts";
 import { touchAccessToken } from "../access-tokens/access-token-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 
@@ -11,7 +11,7 @@ const everyMs = 60_000;
 export function createUseRecorder(
   deps: IdentityDeps,
 ): (accessTokenId: number, address: string) => Promise<void> {
-  const recordedAtMs = new LRUCache<number, number>({ max: 10_000 });
+  const recordedAtMs = createLru<number, number>(10_000);
   return async (id, address) => {
     const nowMs = deps.clock.nowMs();
     const beforeMs = recordedAtMs.get(id);

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { AppError } from "../../lib/app-error.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import { findSignUpHash } from "../accounts/account-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { passwordEpochOf } from "../users/password-hash.ts";
@@ -30,7 +30,7 @@ export function createPasswordVerifier(
   deps: IdentityDeps,
 ): (username: string, password: string) => Promise<Living | undefined> {
   const key = createSecretKey(randomBytes(32));
-  const known = new LRUCache<string, { readonly untilMs: number }>({ max: 10_000 });
+  const known = createLru<string, { readonly untilMs: number }>(10_000);
   const asked = new Map<string, Promise<boolean>>();
 
   async function matches(hash: string | undefined, password: string): Promise<boolean> {

@@ -3,11 +3,11 @@ import { matchesRepository, parseRepositoryPattern } from "@entrepot/oci/path-pa
 import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
-import { LRUCache } from "lru-cache";
 import type { ExternalActor } from "../../access/actor.ts";
 import type { CredentialScope } from "../../access/credential-scope.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import { readScope } from "../token-service/verify-token.ts";
 import type { FindIssuerKey } from "./issuer-keys.ts";
 import type { TokenIssuer } from "./token-issuer-store.ts";
@@ -37,7 +37,7 @@ export function createOutsideTokenVerifier(deps: {
   readonly issuers: () => Promise<readonly TokenIssuer[]>;
   readonly findKey: FindIssuerKey;
 }): (token: string, takesEnded?: () => Promise<boolean>) => Promise<ExternalActor | undefined> {
-  const verified = new LRUCache<string, Verified>({ max: 20_000 });
+  const verified = createLru<string, Verified>(20_000);
 
   async function check(
     token: string,

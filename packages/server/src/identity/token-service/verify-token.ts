@@ -1,9 +1,8 @@
-import { hash } from "node:crypto";
 import { mergeScopes, type Scope } from "@entrepot/oci/scope";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
-import { LRUCache } from "lru-cache";
 import type { Actor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { createLru } from "../../lib/create-lru.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import { actorOf } from "../sign-in/living.ts";
@@ -33,11 +32,13 @@ export interface TokenVerifier {
 
 export const issuer = "entrepot";
 const clockToleranceSeconds = 30;
+/** Of less than a kilobyte each. */
+const maxVerified = 10_000;
 /** How long an upload may go on with the token that began it. */
 const maxOverrunSeconds = 86_400;
 
 /**
- * Verifies signatures once: the outcome is kept by the token's hash until it expires. What is never kept is whether its user may still use it: that
+ * Verifies signatures once: the outcome is kept by the token, in memory only, until it expires; a hash of it would cost more than the rest of a request's authentication. What is never kept is whether its user may still use it: that
  * is asked for each request, of the access-versioned cache, so that revocation reaches tokens already issued. Nor is whether the key is still one
  * of ours.
  */
@@ -46,7 +47,7 @@ export function createTokenVerifier(
   keys: SigningKeys,
   secrets: SecretVerifier,
 ): TokenVerifier {
-  const verified = new LRUCache<string, VerifiedToken & { readonly kid: string }>({ max: 20_000 });
+  const verified = createLru<string, VerifiedToken & { readonly kid: string }>(maxVerified);
   // Of tokens whose signature was good: one for each key. Only such, as anybody can write a header.
   const headers = new Set<string>();
 
@@ -54,14 +55,13 @@ export function createTokenVerifier(
     token: string,
     takesEnded: (() => Promise<boolean>) | undefined,
   ): Promise<VerifiedToken> {
-    const digest = hash("sha256", token, "base64");
-    const kept = verified.get(digest);
+    const kept = verified.get(token);
     if (kept !== undefined) {
       const isGood =
         kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs() &&
         (await keys.find(kept.kid)) !== undefined;
       if (isGood) return kept;
-      verified.delete(digest);
+      verified.delete(token);
     }
     const { kid, payload } = await verifySignature(token, clockToleranceSeconds).catch(
       async (error: unknown) => {
@@ -71,7 +71,7 @@ export function createTokenVerifier(
       },
     );
     const found = { ...read(payload), kid };
-    verified.set(digest, found);
+    verified.set(token, found);
     return found;
   }
 

@@ -29,9 +29,7 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       summary: "Read a manifest by tag or digest, byte for byte as it was pushed.",
       honoursTagLimits: true,
       handle: async (call, request) => {
-        const { repository, reference } = targetOf(request);
-        await checkReadable(deps, call, request);
-        const manifest = await getManifest(deps, repository, reference);
+        const manifest = await readManifest(deps, call, request);
         const headers = headersOf(manifest);
         if (isNotModified(request.headers, manifest.digest)) return { status: 304, headers };
         return { status: 200, headers, body: { kind: "bytes", bytes: manifest.body } };
@@ -45,9 +43,7 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       summary: "Whether a manifest is there, its digest, type and size.",
       honoursTagLimits: true,
       handle: async (call, request) => {
-        const { repository, reference } = targetOf(request);
-        await checkReadable(deps, call, request);
-        const manifest = await getManifest(deps, repository, reference);
+        const manifest = await readManifest(deps, call, request);
         return {
           status: isNotModified(request.headers, manifest.digest) ? 304 : 200,
           headers: { ...headersOf(manifest), "content-length": manifest.sizeBytes },
@@ -101,14 +97,16 @@ export function manifestEndpoints(deps: RegistryDeps): readonly Endpoint[] {
   ];
 }
 
-/** `MANIFEST_UNKNOWN` for what lies outside the tags that the credential is limited to. */
-async function checkReadable(deps: RegistryDeps, { actor }: Call, request: Request): Promise<void> {
+/** `MANIFEST_UNKNOWN` for what lies outside the tags that the credential is limited to, too. */
+async function readManifest(deps: RegistryDeps, { actor }: Call, request: Request): Promise<StoredManifest> {
   const { repository, reference } = targetOf(request);
   const limits = tagLimitsOf(deps, actor, "pull", { repository, addressedAs: request.addressedAs });
-  if (limits === undefined) return;
-  const isWithin =
-    reference.kind === "tag" ? limits.admits(reference.tag) : await limits.reaches(reference.digest);
-  if (!isWithin) throw manifestUnknown(repository, reference);
+  if (limits !== undefined) {
+    const isWithin =
+      reference.kind === "tag" ? limits.admits(reference.tag) : await limits.reaches(reference.digest);
+    if (!isWithin) throw manifestUnknown(repository, reference);
+  }
+  return getManifest(deps, repository, reference);
 }
 
 function targetOf(request: Request): { readonly repository: RepositoryName; readonly reference: Reference } {

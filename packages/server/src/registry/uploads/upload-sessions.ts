@@ -1,5 +1,5 @@
 import type { Hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import { createLru } from "../../lib/create-lru.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 
 /**
@@ -24,9 +24,7 @@ interface Writer {
 }
 
 export function createUploadSessions(maxHashes = 2_000): UploadSessions {
-  const hashes = new LRUCache<UploadId, { readonly offsetBytes: number; readonly hash: Hash }>({
-    max: maxHashes,
-  });
+  const hashes = createLru<UploadId, { readonly offsetBytes: number; readonly hash: Hash }>(maxHashes);
   const writers = new Map<UploadId, Writer>();
   return {
     takeHash(id, offsetBytes) {
