@@ -1,3 +1,4 @@
+import { parseWholeNumber } from "./parse-whole-number.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ParsedScope {
@@ -33,4 +34,12 @@ export function parseLabel(text: string): readonly [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw new UsageError(`${JSON.stringify(text)} is no label; write name=value`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** As the registry has it. */
+const maxGraceSeconds = 90 * 86_400;
+
+/** What a rotation is sent: how long the old secret stays good, as far as that was said. */
+export function graceOf(text: string | undefined): { readonly graceSeconds?: number } {
+  return text === undefined ? {} : { graceSeconds: parseWholeNumber(text, "--grace", 0, maxGraceSeconds) };
 }

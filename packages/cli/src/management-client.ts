@@ -63,3 +63,10 @@ export function cellsOf(
     }),
   );
 }
+
+/** All that is said of one thing, a field a line; what is not there is left out. */
+export function rowsOf(entry: Readonly<Record<string, unknown>>): readonly (readonly string[])[] {
+  const fields = Object.keys(entry).filter((field) => entry[field] !== null && entry[field] !== undefined);
+  const [cells = []] = cellsOf([entry], fields);
+  return fields.map((field, index) => [field, cells[index] ?? ""]);
+}

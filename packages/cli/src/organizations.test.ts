@@ -66,7 +66,7 @@ describe("entrepot org, team and grant", () => {
     assert.equal(await status(secret), 200);
     assert.match((await lines("robot", "ls", "works"))[0] ?? "", /^works\+ci false 20\d\d-.* builds$/);
     await lines("grant", "set", "works/**", "works+ci", "write");
-    const [next = ""] = await lines("robot", "rotate", "works+ci", "--grace-seconds", "0");
+    const [next = ""] = await lines("robot", "rotate", "works+ci", "--grace", "0");
     assert.deepEqual([await status(secret), await status(next)], [401, 200]);
     assert.deepEqual(await lines("robot", "disable", "works+ci"), ["works+ci: disabled"]);
     assert.equal(await status(next), 401);

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { ContextOf } from "./command-context.ts";
 import { accessCommand } from "./commands/access-command.ts";
+import { accountCommand } from "./commands/account-command.ts";
 import { adminCommand } from "./commands/admin-command.ts";
 import { auditCommand } from "./commands/audit-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
@@ -32,6 +33,7 @@ import { teamCommand } from "./commands/team-command.ts";
 import { tokenCommand } from "./commands/token-command.ts";
 import { tokenIssuerCommand } from "./commands/token-issuer-command.ts";
 import { trustRuleCommand } from "./commands/trust-rule-command.ts";
+import { userCommand } from "./commands/user-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
 /** Every command. Parsing throws a `CommanderError` instead of ending the process. */
@@ -59,6 +61,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     copyCommand(contextOf),
     rmCommand(contextOf),
     gcCommand(contextOf),
+    accountCommand(contextOf),
+    userCommand(contextOf),
     orgCommand(contextOf),
     teamCommand(contextOf),
     robotCommand(contextOf),
@@ -86,7 +90,17 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   return program;
 }
 
+/** Whoever knows another tool tries these first. */
+const otherNames: readonly (readonly [string, string])[] = [
+  ["ls", "list"],
+  ["rm", "delete"],
+];
+
 function prepare(command: Command): void {
   command.exitOverride().showHelpAfterError("(run it with --help to see what it takes)");
-  for (const child of command.commands) prepare(child);
+  for (const child of command.commands) {
+    const [, name] = otherNames.find(([usual]) => usual === child.name()) ?? [];
+    if (name !== undefined && !command.commands.some((one) => one.name() === name)) child.alias(name);
+    prepare(child);
+  }
 }

@@ -2,20 +2,14 @@ import { isObject } from "@entrepot/oci/json-object";
 import { Command, Option } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 
 const actions = ["pull", "push", "delete", "admin"] as const;
 
 /** `entrepot access`: who can do what with a repository, and why. */
 export function accessCommand(contextOf: ContextOf): Command {
-  const open = (command: Command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list everything that is granted on a repository, by patterns too")
     .argument("<repository>")
@@ -48,14 +42,11 @@ export function accessCommand(contextOf: ContextOf): Command {
         context.output.result(answer, explained.flatMap(describeAction));
       },
     );
-  const command = new Command("access")
-    .summary("see who may do what with a repository, and why")
-    .description("For whoever administers the repository, and for auditors.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot access explain acme/app anna --action push\n  entrepot access ls acme/app",
-    );
+  const command = managementCommand("access", {
+    summary: "see who may do what with a repository, and why",
+    description: "For whoever administers the repository, and for auditors.",
+    examples: ["access explain acme/app anna --action push", "access ls acme/app"],
+  });
   for (const each of [list, explain]) command.addCommand(each);
   return command;
 }

@@ -1,17 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { Command } from "commander";
-import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
 import { parseHostArgument } from "../image-argument.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, type Open, openManagement } from "../management-command.ts";
 import { downloadManagement } from "../management-request.ts";
 import { parseWholeNumber } from "../parse-whole-number.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
 
 interface Filters {
   readonly from?: string;
@@ -27,36 +23,26 @@ interface Filters {
   readonly elevation?: string;
 }
 
-interface Opened {
-  readonly context: CliContext;
-  readonly client: ManagementClient;
-  readonly registry: string | undefined;
-}
-
 /** `entrepot audit`: who did what. */
 export function auditCommand(contextOf: ContextOf): Command {
-  const open = (command: Command): Opened => {
-    const context = contextOf(command);
-    const { registry } = command.optsWithGlobals<RegistryOption>();
-    return { context, client: managementClient(context, registry), registry };
-  };
-  const command = new Command("audit")
-    .summary("read, export and verify who did what")
-    .description(
+  const open = openManagement(contextOf);
+  const command = managementCommand("audit", {
+    summary: "read, export and verify who did what",
+    description:
       "The audit log of a running registry. Administrators and auditors read all of it; --namespace and --repository show those who administer a place what happened there.",
-    )
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot audit ls --actor anna --from 2026-01-31\n  entrepot audit ls --repository acme/app --action 'tag.*'\n  entrepot audit export --format cef --from 2026-01-01 > january.cef\n  entrepot audit verify --anchor 4711:9f86d0…\n  entrepot audit forwarders set siem --syslog logs.example.org:6514",
-    );
+    examples: [
+      "audit ls --actor anna --from 2026-01-31",
+      "audit ls --repository acme/app --action 'tag.*'",
+      "audit export --format cef --from 2026-01-01 > january.cef",
+      "audit verify --anchor 4711:9f86d0…",
+      "audit forwarders set siem --syslog logs.example.org:6514",
+    ],
+  });
   for (const each of [listCommand(open), exportCommand(open), verifyCommand(open), forwardersCommand(open)]) {
     command.addCommand(each);
   }
   return command;
 }
-
-type Open = (command: Command) => Opened;
 
 function addFilters(command: Command): Command {
   return command

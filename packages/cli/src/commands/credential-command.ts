@@ -1,13 +1,11 @@
 import { Command } from "commander";
+import { changeOf } from "../change-of.ts";
 import type { ContextOf } from "../command-context.ts";
-import { parseLabel, parseScope, parseTime } from "../credential-options.ts";
+import { graceOf, parseLabel, parseScope, parseTime } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
 import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 
 interface IssueOptions extends LimitOptions {
   readonly name?: string;
@@ -23,10 +21,7 @@ const collection = "/api/v1/issued-credentials";
 
 /** `entrepot credential`: what an issuer does, signed in as one. */
 export function credentialCommand(contextOf: ContextOf): Command {
-  const open = (command: Command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list the credentials that the issuer has made")
     .option("--label <name=value>", "only those with the label")
@@ -71,13 +66,57 @@ export function credentialCommand(contextOf: ContextOf): Command {
           : ["it was issued before; rotate it for a new secret"],
       );
     });
+  const show = new Command("show")
+    .summary("show a credential with its limits and its secrets' numbers")
+    .argument("<id>")
+    .action(async (id: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const found = await client.send("GET", pathOf(id), "show the credential");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+  const set = withLimits(new Command("set"))
+    .summary("change what a credential carries, within the box; disable it")
+    .argument("<id>")
+    .option("--description <text>", "for people")
+    .option("--scope <scope...>", "repositories[:tags]=actions")
+    .option("--label <name=value...>", "words to find it by, in place of those it has")
+    .option("--network <cidr...>", "good from these networks only")
+    .option("--expires <time>", "when it ends: 30d, 12h, or a date")
+    .option("--disable", "refuse it and all that was got with it, at once")
+    .option("--enable", "let it in again")
+    .action(
+      async (id: string, options: IssueOptions & { disable?: true; enable?: true }, command: Command) => {
+        const { description, scope, label, network, expires } = options;
+        const change = changeOf({
+          ...limitsFrom(options),
+          description,
+          scopes: scope?.map(parseScope),
+          labels: label === undefined ? undefined : Object.fromEntries(label.map(parseLabel)),
+          networks: network,
+          expiresAtMs: expires === undefined ? undefined : parseTime(expires),
+          isDisabled: options.disable === true ? true : options.enable === true ? false : undefined,
+        });
+        const { context, client } = open(command);
+        const done = await client.send("PATCH", pathOf(id), "change the credential", change);
+        context.output.result(done, formatTable(rowsOf(done)));
+      },
+    );
+  const revokeSecret = new Command("revoke-secret")
+    .summary("end one of the two secrets of a credential")
+    .argument("<id>")
+    .argument("<secret>", "its number, as `credential show` has it")
+    .action(async (id: string, secret: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      await client.send("DELETE", `${pathOf(id)}/secrets/${encodeURIComponent(secret)}`, "end the secret");
+      context.output.result({ revoked: secret }, [`secret ${secret} of ${id} ended`]);
+    });
   const rotate = new Command("rotate")
     .summary("give a credential a new secret; the old one stays good for a while")
     .argument("<id>")
     .option("--grace <seconds>", "how long the old secret stays good; a day when left out")
     .action(async (id: string, options: { grace?: string }, command: Command) => {
       const { context, client } = open(command);
-      const body = options.grace === undefined ? {} : { graceSeconds: Number(options.grace) };
+      const body = graceOf(options.grace);
       const path = `${collection}/${encodeURIComponent(id)}/rotate`;
       const made = await client.send("POST", path, "rotate the credential", body);
       context.output.result(made, [String(made["secret"])]);
@@ -112,13 +151,18 @@ export function credentialCommand(contextOf: ContextOf): Command {
       const fields = ["day", "repository", "pulls", "pushes", "bytesOut", "bytesIn"];
       context.output.result(rows, formatTable(cellsOf(rows, fields)));
     });
-  const command = new Command("credential")
-    .summary("issue credentials, signed in as an issuer")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot credential create --external-id cust-17 --label tier=free --expires 90d\n  entrepot credential rm --label tier=trial\n  entrepot credential usage --label tier=free",
-    );
-  for (const each of [list, create, rotate, remove, usage]) command.addCommand(each);
+  const command = managementCommand("credential", {
+    summary: "issue credentials, signed in as an issuer",
+    examples: [
+      "credential create --external-id cust-17 --label tier=free --expires 90d",
+      "credential rm --label tier=trial",
+      "credential usage --label tier=free",
+    ],
+  });
+  for (const each of [list, show, create, set, rotate, revokeSecret, remove, usage]) command.addCommand(each);
   return command;
+}
+
+function pathOf(id: string): string {
+  return `${collection}/${encodeURIComponent(id)}`;
 }

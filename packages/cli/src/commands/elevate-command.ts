@@ -1,40 +1,33 @@
 import { readFile } from "node:fs/promises";
 import { isObject } from "@entrepot/oci/json-object";
 import { Command } from "commander";
-import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, type Open, openManagement } from "../management-command.ts";
 import { parseWholeNumber } from "../parse-whole-number.ts";
 import { UsageError } from "../usage-error.ts";
 
-interface RegistryOption {
-  readonly registry?: string;
-}
-
-type Open = (command: Command) => { readonly context: CliContext; readonly client: ManagementClient };
-
 /** `entrepot elevate`: a role held for a time. */
 export function elevateCommand(contextOf: ContextOf): Command {
-  const open: Open = (command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
-  const command = new Command("elevate")
-    .summary("hold a role for a time and a reason")
-    .description(
+  const open = openManagement(contextOf);
+  const command = managementCommand("elevate", {
+    summary: "hold a role for a time and a reason",
+    description:
       "Assumes a role that gives more rights for a while; it ends by itself. Everything done meanwhile is in the audit log with the elevation's number.",
-    )
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot elevate start acme/release --minutes 30 --reason 'hot fix for incident 812'\n  entrepot elevate approve 17\n  entrepot elevate end 17\n  entrepot elevate roles set acme/release --file release.json",
-    );
+    examples: [
+      "elevate start acme/release --minutes 30 --reason 'hot fix for incident 812'",
+      "elevate approve 17",
+      "elevate end 17",
+      "elevate roles set acme/release --file release.json",
+    ],
+  });
   for (const each of [
     startCommand(open),
     listCommand(open),
     decideCommand(open, "approve", "approval"),
     decideCommand(open, "refuse", "refusal"),
+    showCommand(open),
     endCommand(open),
     rolesCommand(open),
   ]) {
@@ -90,6 +83,17 @@ function decideCommand(open: Open, verb: string, noun: string): Command {
     });
 }
 
+function showCommand(open: Open): Command {
+  return new Command("show")
+    .summary("show one elevation")
+    .argument("<number>", "of the elevation")
+    .action(async (number: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const found = await client.send("GET", pathOf(number), "show it");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+}
+
 function endCommand(open: Open): Command {
   return new Command("end")
     .summary("end an elevation before its time")
@@ -118,6 +122,14 @@ function rolesCommand(open: Open): Command {
       const rows = cellsOf(found, ["reference", "maxDurationSeconds", "requiresApproval", "description"]);
       context.output.result(found, formatTable(rows));
     });
+  const show = new Command("show")
+    .summary("show a role")
+    .argument("<role>", "acme/release, or administrator for a role of the registry")
+    .action(async (role: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const found = await client.send("GET", rolePathOf(role), "show the role");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
   const set = new Command("set")
     .summary("make a role, or change it, from a JSON file")
     .argument("<role>", "acme/release, or administrator for a role of the registry")
@@ -142,7 +154,7 @@ function rolesCommand(open: Open): Command {
       context.output.result({ role }, [`${role} is deleted`]);
     });
   const command = new Command("roles").summary("manage the roles that can be held for a time");
-  for (const each of [list, set, remove]) command.addCommand(each);
+  for (const each of [list, show, set, remove]) command.addCommand(each);
   return command;
 }
 

@@ -1,12 +1,11 @@
 import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
+import { graceOf } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
 import { limitsFrom } from "../limit-options.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
+import { parseWholeNumber } from "../parse-whole-number.ts";
 
 interface BoxOptions {
   readonly repositories?: string[];
@@ -21,10 +20,7 @@ interface BoxOptions {
 
 /** `entrepot issuer`: principals that make credentials for others. */
 export function issuerCommand(contextOf: ContextOf): Command {
-  const open = (command: Command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list the issuers of an organization, or those of the whole registry")
     .argument("[organization]")
@@ -33,6 +29,15 @@ export function issuerCommand(contextOf: ContextOf): Command {
       const found = await client.list(baseOf(organization), "issuers", "list issuers");
       const fields = ["name", "username", "repositories", "actions", "isDisabled"];
       context.output.result(found, formatTable(cellsOf(found, fields)));
+    });
+  const show = new Command("show")
+    .summary("show an issuer and its box")
+    .argument("<organization/issuer>")
+    .action(async (text: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const { base, name } = parseIssuer(text);
+      const found = await client.send("GET", `${base}/${name}`, "show the issuer");
+      context.output.result(found, formatTable(rowsOf(found)));
     });
   const create = withBox(new Command("create").summary("make an issuer; its secret is shown once"))
     .argument("<organization/issuer>", "or a name alone, for the whole registry")
@@ -67,7 +72,7 @@ export function issuerCommand(contextOf: ContextOf): Command {
     .action(async (text: string, options: { grace?: string }, command: Command) => {
       const { context, client } = open(command);
       const { base, name } = parseIssuer(text);
-      const body = options.grace === undefined ? {} : { graceSeconds: Number(options.grace) };
+      const body = graceOf(options.grace);
       const made = await client.send("POST", `${base}/${name}/rotate`, "rotate the issuer", body);
       context.output.result(made, [String(made["secret"])]);
     });
@@ -80,17 +85,16 @@ export function issuerCommand(contextOf: ContextOf): Command {
       await client.send("DELETE", `${base}/${name}`, "delete the issuer");
       context.output.result({ deleted: text }, [`${text} deleted`]);
     });
-  const command = new Command("issuer")
-    .summary("manage issuers of credentials")
-    .description(
+  const command = managementCommand("issuer", {
+    summary: "manage issuers of credentials",
+    description:
       "An issuer makes credentials for others, within a box of repositories and actions, and does nothing else.",
-    )
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot issuer create acme/vendor --repositories 'acme/free/**' --actions pull --max-lifetime 7776000\n  entrepot issuer set acme/vendor --disable",
-    );
-  for (const each of [list, create, change, rotate, remove]) command.addCommand(each);
+    examples: [
+      "issuer create acme/vendor --repositories 'acme/free/**' --actions pull --max-lifetime 7776000",
+      "issuer set acme/vendor --disable",
+    ],
+  });
+  for (const each of [list, show, create, change, rotate, remove]) command.addCommand(each);
   return command;
 }
 
@@ -110,8 +114,12 @@ function boxOf(options: BoxOptions) {
   return {
     ...(options.repositories !== undefined && { repositories: options.repositories }),
     ...(options.actions !== undefined && { actions: options.actions.split(",") }),
-    ...(options.maxLifetime !== undefined && { maxLifetimeSeconds: Number(options.maxLifetime) }),
-    ...(options.maxActive !== undefined && { maxActive: Number(options.maxActive) }),
+    ...(options.maxLifetime !== undefined && {
+      maxLifetimeSeconds: parseWholeNumber(options.maxLifetime, "--max-lifetime", 1, 999_999_999),
+    }),
+    ...(options.maxActive !== undefined && {
+      maxActive: parseWholeNumber(options.maxActive, "--max-active", 1, 999_999_999),
+    }),
     ...(options.requireExpiry === true && { requireExpiry: true }),
     ...(options.network !== undefined && { networks: options.network }),
     ...limitsFrom(options.maxPullsPerHour === undefined ? {} : { maxPullsPerHour: options.maxPullsPerHour }),

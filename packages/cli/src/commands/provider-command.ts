@@ -1,34 +1,32 @@
 import { Command } from "commander";
 import { askPassword } from "../ask.ts";
-import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf, type ManagementClient, rowsOf } from "../management-client.ts";
+import { managementCommand, type Open, openManagement } from "../management-command.ts";
 import { type ProviderInFile, readProvidersFile, type TeamOfGroup } from "../read-providers-file.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
-
-type Open = (command: Command) => { readonly context: CliContext; readonly client: ManagementClient };
 
 const collection = "/api/v1/sign-in-providers";
 
 /** `entrepot provider`: ways to sign in beside the registry's own passwords. */
 export function providerCommand(contextOf: ContextOf): Command {
-  const open: Open = (command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
-  const command = new Command("provider")
-    .summary("set up sign-in by LDAP, OpenID Connect, GitHub and others")
-    .description("Sign-in providers of a running registry. Needs an administrator's credentials.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot provider apply -f providers.yaml\n  entrepot provider test corp --username ada\n  entrepot provider lost corp",
-    );
-  for (const child of [list(open), applyFile(open), test(open), sync(open), lost(open), remove(open)]) {
+  const open = openManagement(contextOf);
+  const command = managementCommand("provider", {
+    summary: "set up sign-in by LDAP, OpenID Connect, GitHub and others",
+    description: "Sign-in providers of a running registry. Needs an administrator's credentials.",
+    examples: ["provider apply -f providers.yaml", "provider test corp --username ada", "provider lost corp"],
+  });
+  for (const child of [
+    list(open),
+    show(open),
+    applyFile(open),
+    test(open),
+    sync(open),
+    known(open),
+    lost(open),
+    unlink(open),
+    remove(open),
+  ]) {
     command.addCommand(child);
   }
   return command;
@@ -94,6 +92,45 @@ function sync(open: Open): Command {
       const fields = ["known", "created", "changed", "lost", "refused"];
       context.output.result(done, formatTable(fields.map((field) => [field, String(done[field])])));
       if (done["ok"] !== true) throw new Error(String(done["message"]));
+    });
+}
+
+function show(open: Open): Command {
+  return new Command("show")
+    .summary("show a provider, without its secrets")
+    .argument("<name>", "name of the provider")
+    .action(async (name: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const found = await client.send("GET", pathOf(name), `show ${name}`);
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+}
+
+function known(open: Open): Command {
+  return new Command("known")
+    .summary("list accounts that a provider knows")
+    .argument("<name>", "name of the provider")
+    .action(async (name: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const path = `${pathOf(name)}/identities?state=known&n=1000`;
+      const found = await client.list(path, "identities", `list accounts of ${name}`);
+      context.output.result(found, formatTable(cellsOf(found, ["id", "user", "username"])));
+    });
+}
+
+function unlink(open: Open): Command {
+  return new Command("unlink")
+    .summary("take somebody's link to a provider away")
+    .argument("<name>", "name of the provider")
+    .argument("<id>", "number of the link, as `provider known` shows it")
+    .action(async (name: string, id: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      await client.send(
+        "DELETE",
+        `${pathOf(name)}/identities/${encodeURIComponent(id)}`,
+        "take the link away",
+      );
+      context.output.result({ unlinked: id }, [`link ${id} to ${name} is gone`]);
     });
 }
 

@@ -1,12 +1,10 @@
 import { Command, Option } from "commander";
+import { askConfirmation } from "../ask.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
 
 interface Settings {
   readonly visibility?: string;
@@ -25,10 +23,36 @@ const visibility = () =>
 
 /** `entrepot repository`: makes, changes and renames repositories, and renames what they lie in. */
 export function repositoryCommand(contextOf: ContextOf): Command {
-  const open = (command: Command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
+  const list = new Command("ls")
+    .summary("list repositories that you may pull, with their settings")
+    .option("--hidden", "the hidden ones instead; for administrators and auditors")
+    .action(async (options: { readonly hidden?: true }, command: Command) => {
+      const { context, client } = open(command);
+      const path = options.hidden === true ? `${base}?state=hidden` : base;
+      const found = await client.list(path, "repositories", "list repositories");
+      context.output.result(
+        found,
+        formatTable(cellsOf(found, ["name", "visibility", "state", "description"])),
+      );
+    });
+  const remove = new Command("rm")
+    .summary("delete a repository with everything in it")
+    .argument("<name>")
+    .option("-y, --yes", "do not ask")
+    .action(async (name: string, options: { readonly yes?: true }, command: Command) => {
+      const { context, client } = open(command);
+      const mayGoOn =
+        options.yes === true ||
+        (await askConfirmation(
+          context,
+          `Delete ${name} with everything in it?`,
+          "without a terminal, deleting needs --yes",
+        ));
+      if (!mayGoOn) throw new Error("nothing was deleted");
+      await client.send("DELETE", `${base}/${name}`, "delete the repository");
+      context.output.result({ deleted: name }, [`${name} deleted`]);
+    });
   const show = new Command("show")
     .summary("show a repository's settings")
     .argument("<name>")
@@ -99,15 +123,15 @@ export function repositoryCommand(contextOf: ContextOf): Command {
       const done = await client.send("POST", path, "rename it", { name: to });
       context.output.result(done, [`${name} is called ${to} now`]);
     });
-  const command = new Command("repository")
-    .alias("repo")
-    .summary("create, change and rename repositories")
-    .description("A push creates repositories, too, where their namespace has it so.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot repository create acme/app --visibility internal\n  entrepot repository set acme/app --state frozen\n  entrepot repository rename acme/app acme/shop/app",
-    );
-  for (const each of [show, create, set, rename, renameOrganization]) command.addCommand(each);
+  const command = managementCommand("repository", {
+    summary: "create, change and rename repositories",
+    description: "A push creates repositories, too, where their namespace has it so.",
+    examples: [
+      "repository create acme/app --visibility internal",
+      "repository set acme/app --state frozen",
+      "repository rename acme/app acme/shop/app",
+    ],
+  }).alias("repo");
+  for (const each of [list, show, create, set, rename, renameOrganization, remove]) command.addCommand(each);
   return command;
 }

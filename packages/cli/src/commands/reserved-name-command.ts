@@ -1,20 +1,14 @@
 import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 
 const base = "/api/v1/reserved-names";
 
 /** `entrepot reserved-name`: names that no new namespace can have. */
 export function reservedNameCommand(contextOf: ContextOf): Command {
-  const open = (command: Command) => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list reserved names, and old names of renamed organizations")
     .action(async (_options: object, command: Command) => {
@@ -42,11 +36,11 @@ export function reservedNameCommand(contextOf: ContextOf): Command {
       await client.send("DELETE", `${base}/${encodeURIComponent(name)}`, "give it back");
       context.output.result({ name }, [`${name} is free`]);
     });
-  const command = new Command("reserved-name")
-    .summary("manage names that nobody can take")
-    .description("Reserved names are refused for users, organizations and pushes. For administrators.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText("after", "\nExamples:\n  entrepot reserved-name add nginx\n  entrepot reserved-name ls");
+  const command = managementCommand("reserved-name", {
+    summary: "manage names that nobody can take",
+    description: "Reserved names are refused for users, organizations and pushes. For administrators.",
+    examples: ["reserved-name add nginx", "reserved-name ls"],
+  });
   for (const each of [list, add, remove]) command.addCommand(each);
   return command;
 }

@@ -1,16 +1,14 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { readPasswordFromStdin } from "../ask.ts";
-import type { CliContext } from "../cli-context.ts";
+import { changeOf } from "../change-of.ts";
 import type { ContextOf } from "../command-context.ts";
+import { graceOf, parseScope } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
 import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { parseDays } from "../parse-days.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
 
 interface CreateOptions extends LimitOptions {
   readonly description?: string;
@@ -21,10 +19,7 @@ interface CreateOptions extends LimitOptions {
 
 /** `entrepot robot`: accounts of programs. */
 export function robotCommand(contextOf: ContextOf): Command {
-  const open = (command: Command): { readonly context: CliContext; readonly client: ManagementClient } => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list the robots of an organization or user")
     .argument("<namespace>")
@@ -58,19 +53,58 @@ export function robotCommand(contextOf: ContextOf): Command {
   const rotate = new Command("rotate")
     .summary("give a robot a new secret; prints it once")
     .argument("<namespace+robot>")
-    .option("--grace-seconds <n>", "how long the old one stays good; a day when left out")
-    .action(async (text: string, options: { graceSeconds?: string }, command: Command) => {
+    .option("--grace <seconds>", "how long the old one stays good; a day when left out")
+    .addOption(new Option("--grace-seconds <n>", "former name of --grace").hideHelp())
+    .action(async (text: string, options: { grace?: string; graceSeconds?: string }, command: Command) => {
       const { context, client } = open(command);
       const { collection, name } = parseRobot(text);
-      const { graceSeconds } = options;
-      if (graceSeconds !== undefined && !/^\d{1,9}$/.test(graceSeconds)) {
-        throw new UsageError("--grace-seconds must be a whole number");
-      }
-      const made = await client.send("POST", `${collection}/${name}/rotate`, "rotate the secret", {
-        ...(graceSeconds !== undefined && { graceSeconds: Number(graceSeconds) }),
-      });
+      const body = graceOf(options.grace ?? options.graceSeconds);
+      const made = await client.send("POST", `${collection}/${name}/rotate`, "rotate the secret", body);
       context.output.note("The new secret, which is not shown again:");
       context.output.result(made, [String(made["secret"])]);
+    });
+  const show = new Command("show")
+    .summary("show a robot with its limits and its secrets' numbers")
+    .argument("<namespace+robot>")
+    .action(async (text: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const { collection, name } = parseRobot(text);
+      const found = await client.send("GET", `${collection}/${name}`, "show the robot");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+  const set = withLimits(new Command("set"))
+    .summary("change what is said of a robot, its life and its limits")
+    .argument("<namespace+robot>")
+    .option("--description <text>", "what it is for")
+    .option("--days <n>", "how many days it lives from now")
+    .option("--network <cidr...>", "from where it may sign in")
+    .option("--scope <scope...>", "repositories[:tags]=actions that it is limited to")
+    .action(
+      async (text: string, options: CreateOptions & { readonly scope?: string[] }, command: Command) => {
+        const { description, days, network, scope } = options;
+        const change = changeOf({
+          ...limitsFrom(options),
+          description,
+          networks: network,
+          scopes: scope?.map(parseScope),
+          expiresAtMs: days === undefined ? undefined : parseDays(days),
+        });
+        const { context, client } = open(command);
+        const { collection, name } = parseRobot(text);
+        const done = await client.send("PATCH", `${collection}/${name}`, "change the robot", change);
+        context.output.result(done, formatTable(rowsOf(done)));
+      },
+    );
+  const revokeSecret = new Command("revoke-secret")
+    .summary("end one of the two secrets of a robot")
+    .argument("<namespace+robot>")
+    .argument("<secret>", "its number, as `robot show` has it")
+    .action(async (text: string, secret: string, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const { collection, name } = parseRobot(text);
+      const path = `${collection}/${name}/secrets/${encodeURIComponent(secret)}`;
+      await client.send("DELETE", path, "end the secret");
+      context.output.result({ revoked: secret }, [`secret ${secret} of ${text} ended`]);
     });
   const change = (verb: "disable" | "enable" | "rm", summary: string) =>
     new Command(verb)
@@ -86,22 +120,23 @@ export function robotCommand(contextOf: ContextOf): Command {
           `${text}: ${verb === "rm" ? "deleted" : `${verb}d`}`,
         ]);
       });
-  const command = new Command("robot")
-    .summary("manage robots, the accounts of programs")
-    .description(
+  const command = managementCommand("robot", {
+    summary: "manage robots, the accounts of programs",
+    description:
       "Robots belong to an organization or a user. They may nothing until they are granted something, and sign in as namespace+robot.",
-    )
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot robot create acme+ci --days 90\n  entrepot grant set 'acme/app/**' acme+ci write\n  entrepot robot rotate acme+ci --grace-seconds 3600\n  entrepot robot ls acme",
-    );
+    examples: [
+      "robot create acme+ci --days 90",
+      "grant set 'acme/app/**' acme+ci write",
+      "robot rotate acme+ci --grace 3600",
+      "robot ls acme",
+    ],
+  });
   const changes = [
     change("disable", "refuse a robot and all that was got with its secret, at once"),
     change("enable", "let a robot in again"),
     change("rm", "delete a robot"),
   ];
-  for (const each of [list, create, rotate, ...changes]) command.addCommand(each);
+  for (const each of [list, show, create, set, rotate, revokeSecret, ...changes]) command.addCommand(each);
   return command;
 }
 

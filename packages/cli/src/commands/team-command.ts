@@ -1,20 +1,13 @@
 import { Command } from "commander";
-import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { cellsOf, type ManagementClient, managementClient } from "../management-client.ts";
+import { cellsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
 
 /** `entrepot team`: teams of an organization and who is in them. */
 export function teamCommand(contextOf: ContextOf): Command {
-  const open = (command: Command): { readonly context: CliContext; readonly client: ManagementClient } => {
-    const context = contextOf(command);
-    return { context, client: managementClient(context, command.optsWithGlobals<RegistryOption>().registry) };
-  };
+  const open = openManagement(contextOf);
   const list = new Command("ls")
     .summary("list the teams of an organization, or the members of a team")
     .argument("<organization[/team]>")
@@ -85,14 +78,16 @@ export function teamCommand(contextOf: ContextOf): Command {
       const made = await client.send("POST", `${base}/${name}/invitations`, `invite ${invited}`, body);
       context.output.result(made, [`${invited} is invited`]);
     });
-  const command = new Command("team")
-    .summary("manage teams")
-    .description("Teams are people and robots of an organization who get rights together.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot team set acme/release --role creator\n  entrepot team add acme/release anna acme+ci\n  entrepot team invite acme/release ben@acme.example\n  entrepot team ls acme/release",
-    );
+  const command = managementCommand("team", {
+    summary: "manage teams",
+    description: "Teams are people and robots of an organization who get rights together.",
+    examples: [
+      "team set acme/release --role creator",
+      "team add acme/release anna acme+ci",
+      "team invite acme/release ben@acme.example",
+      "team ls acme/release",
+    ],
+  });
   for (const each of [list, set, remove, member("add"), member("remove"), invite]) command.addCommand(each);
   return command;
 }

@@ -1,22 +1,20 @@
 import { Command } from "commander";
+import { changeOf } from "../change-of.ts";
 import type { ContextOf } from "../command-context.ts";
-import { type ParsedScope, parseScope, parseTime } from "../credential-options.ts";
+import { graceOf, type ParsedScope, parseScope, parseTime } from "../credential-options.ts";
 import { formatTable } from "../format-text.ts";
 import { type LimitOptions, limitsFrom, withLimits } from "../limit-options.ts";
-import { cellsOf, managementClient } from "../management-client.ts";
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { UsageError } from "../usage-error.ts";
-
-interface RegistryOption {
-  readonly registry?: string;
-}
 
 const collection = "/api/v1/me/access-tokens";
 
 /** `entrepot token`: one's own access tokens. */
 export function tokenCommand(contextOf: ContextOf): Command {
+  const openAny = openManagement(contextOf);
   const open = (command: Command) => {
-    const context = contextOf(command);
-    const client = managementClient(context, command.optsWithGlobals<RegistryOption>().registry);
+    const { context, client } = openAny(command);
     const find = async (name: string) => {
       const tokens = await client.list(collection, "tokens", "list tokens");
       const found = tokens.find((token) => token["name"] === name || String(token["id"]) === name);
@@ -73,9 +71,56 @@ export function tokenCommand(contextOf: ContextOf): Command {
     .option("--grace <seconds>", "how long the old secret stays good; a day when left out")
     .action(async (name: string, options: { grace?: string }, command: Command) => {
       const { context, client, find } = open(command);
-      const body = options.grace === undefined ? {} : { graceSeconds: Number(options.grace) };
+      const body = graceOf(options.grace);
       const made = await client.send("POST", `${await find(name)}/rotate`, "rotate the token", body);
       context.output.result(made, [String(made["secret"])]);
+    });
+  const show = new Command("show")
+    .summary("show a token with its limits and its secrets' numbers")
+    .argument("<name-or-id>")
+    .action(async (name: string, _options: object, command: Command) => {
+      const { context, client, find } = open(command);
+      const found = await client.send("GET", await find(name), "show the token");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+  const set = withLimits(new Command("set"))
+    .summary("change a token's name, networks and life; narrow its scopes")
+    .argument("<name-or-id>")
+    .option("--name <name>", "its new name")
+    .option("--scope <scope...>", "repositories[:tags]=actions, within those that it has")
+    .option("--network <cidr...>", "good from these networks only")
+    .option("--expires <time>", "when it ends: 30d, 12h, or a date")
+    .action(
+      async (
+        which: string,
+        options: LimitOptions & { name?: string; scope?: string[]; network?: string[]; expires?: string },
+        command: Command,
+      ) => {
+        const { name, scope, network, expires } = options;
+        const change = changeOf({
+          ...limitsFrom(options),
+          name,
+          scopes: scope?.map(parseScope),
+          networks: network,
+          expiresAtMs: expires === undefined ? undefined : parseTime(expires),
+        });
+        const { context, client, find } = open(command);
+        const done = await client.send("PATCH", await find(which), "change the token", change);
+        context.output.result(done, formatTable(rowsOf(done)));
+      },
+    );
+  const revokeSecret = new Command("revoke-secret")
+    .summary("end one of the two secrets of a token")
+    .argument("<name-or-id>")
+    .argument("<secret>", "its number, as `token show` has it")
+    .action(async (name: string, secret: string, _options: object, command: Command) => {
+      const { context, client, find } = open(command);
+      await client.send(
+        "DELETE",
+        `${await find(name)}/secrets/${encodeURIComponent(secret)}`,
+        "end the secret",
+      );
+      context.output.result({ revoked: secret }, [`secret ${secret} of ${name} ended`]);
     });
   const remove = new Command("rm")
     .summary("revoke a token and all that was got with it")
@@ -94,14 +139,15 @@ export function tokenCommand(contextOf: ContextOf): Command {
       const fields = ["day", "repository", "pulls", "pushes", "bytesOut", "bytesIn"];
       context.output.result(rows, formatTable(cellsOf(rows, fields)));
     });
-  const command = new Command("token")
-    .summary("manage one's access tokens")
-    .description("Access tokens stand in for a password, limited to what they are for.")
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot token create ci --scope 'acme/app/**=pull,push' --expires 90d\n  entrepot token rotate ci --grace 3600\n  entrepot token rm ci",
-    );
-  for (const each of [list, create, rotate, remove, usage]) command.addCommand(each);
+  const command = managementCommand("token", {
+    summary: "manage one's access tokens",
+    description: "Access tokens stand in for a password, limited to what they are for.",
+    examples: [
+      "token create ci --scope 'acme/app/**=pull,push' --expires 90d",
+      "token rotate ci --grace 3600",
+      "token rm ci",
+    ],
+  });
+  for (const each of [list, show, create, set, rotate, revokeSecret, remove, usage]) command.addCommand(each);
   return command;
 }

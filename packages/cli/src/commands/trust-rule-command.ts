@@ -1,16 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { isObject } from "@entrepot/oci/json-object";
 import { Command } from "commander";
 import { readPasswordFromStdin } from "../ask.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
-import { parseHostArgument } from "../image-argument.ts";
-import { cellsOf } from "../management-client.ts";
-import { requestManagement } from "../management-request.ts";
+import { cellsOf, rowsOf } from "../management-client.ts";
+import { managementCommand, openManagement } from "../management-command.ts";
 import { UsageError } from "../usage-error.ts";
 
 interface RuleOptions {
-  readonly registry?: string;
   readonly issuer: string;
   readonly audience: string;
   readonly claim: readonly string[];
@@ -23,25 +20,86 @@ interface RuleOptions {
   readonly oneTime?: true;
 }
 
-const registryOption = [
-  "--registry <host>",
-  "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out",
-] as const;
 const ruleArgument = ["<rule>", "NAMESPACE/NAME, or NAME for a rule of the registry"] as const;
 
 /** `entrepot trust-rule`: whose tokens from outside become credentials here. */
 export function trustRuleCommand(contextOf: ContextOf): Command {
-  const send = async (
-    command: Command,
-    options: { readonly registry?: string },
-    request: Parameters<typeof requestManagement>[2],
-  ) => {
-    const context = contextOf(command);
-    const host = parseHostArgument(options.registry ?? context.environment.defaultHost);
-    return { json: await requestManagement(context, host, request), output: context.output };
-  };
-  const create = new Command("create")
-    .summary("trust an issuer's tokens with certain claims as a robot")
+  const open = openManagement(contextOf);
+  const create = withRule(
+    new Command("create").summary("trust an issuer's tokens with certain claims as a robot"),
+  ).action(async (rule: string, options: RuleOptions, command: Command) => {
+    const { path, name } = parseRule(rule);
+    const body = { name, ...(await toBody(options)) };
+    const { context, client } = open(command);
+    const made = await client.send("POST", path, "make the trust rule", body);
+    context.output.result(made, [`${rule} takes tokens of ${options.issuer} as ${options.subject}`]);
+  });
+  const set = withRule(
+    new Command("set").summary("replace all that a rule says; credentials that were got by it end"),
+  ).action(async (rule: string, options: RuleOptions, command: Command) => {
+    const { path, name } = parseRule(rule);
+    const body = await toBody(options);
+    const { context, client } = open(command);
+    const done = await client.send("PUT", `${path}/${name}`, "replace the trust rule", body);
+    context.output.result(done, [`${rule} takes tokens of ${options.issuer} as ${options.subject}`]);
+  });
+  const show = new Command("show")
+    .summary("show a rule")
+    .argument(...ruleArgument)
+    .action(async (rule: string, _options: object, command: Command) => {
+      const { path, name } = parseRule(rule);
+      const { context, client } = open(command);
+      const found = await client.send("GET", `${path}/${name}`, "show the trust rule");
+      context.output.result(found, formatTable(rowsOf(found)));
+    });
+  const list = new Command("ls")
+    .summary("list the trust rules of a namespace, or of the registry")
+    .argument("[namespace]", "whose rules; those of the registry when left out")
+    .action(async (namespace: string | undefined, _options: object, command: Command) => {
+      const { context, client } = open(command);
+      const found = await client.list(collection(namespace), "rules", "list trust rules");
+      context.output.result(
+        found,
+        formatTable(cellsOf(found, ["fullName", "subject", "issuer", "audience"])),
+      );
+    });
+  const remove = new Command("rm")
+    .summary("delete a rule, and every credential that was got by it")
+    .argument(...ruleArgument)
+    .action(async (rule: string, _options: object, command: Command) => {
+      const { path, name } = parseRule(rule);
+      const { context, client } = open(command);
+      await client.send("DELETE", `${path}/${name}`, "delete the trust rule");
+      context.output.result({ rule, deleted: true }, [`${rule} is deleted, and what was got by it`]);
+    });
+  const test = new Command("test")
+    .summary("what a rule says of the token on standard input, and why")
+    .argument(...ruleArgument)
+    .action(async (rule: string, _options: object, command: Command) => {
+      const { path, name } = parseRule(rule);
+      const { context, client } = open(command);
+      const body = { token: await readPasswordFromStdin() };
+      const answer = await client.send("POST", `${path}/${name}/tests`, "test the trust rule", body);
+      const { isTaken, why } = answer;
+      if (isTaken !== true) throw new Error(`${rule} does not take the token: ${String(why)}`);
+      context.output.result(answer, [`${rule} takes the token: ${String(why)}`]);
+    });
+  const command = managementCommand("trust-rule", {
+    summary: "let tokens of CI systems and clusters become credentials",
+    examples: [
+      "trust-rule create acme/github --issuer https://token.actions.githubusercontent.com --audience https://registry.example.org --claim repository=octo/app --claim 'ref~refs/heads/*' --subject acme+ci",
+      "trust-rule ls acme",
+      "trust-rule test acme/github < token.jwt",
+      "trust-rule rm acme/github",
+    ],
+  });
+  for (const each of [create, list, show, set, remove, test]) command.addCommand(each);
+  return command;
+}
+
+/** All that a rule says. */
+function withRule(command: Command): Command {
+  return command
     .argument(...ruleArgument)
     .requiredOption("--issuer <url>", "issuer of the tokens, to the letter")
     .requiredOption("--audience <text>", "audience that tokens must be for")
@@ -58,69 +116,7 @@ export function trustRuleCommand(contextOf: ContextOf): Command {
     .option("--jwks-url <url>", "where the issuer's keys are; found by discovery when left out")
     .option("--keys-file <file>", "the issuer's keys themselves: JSON Web Key Set or PEM")
     .option("--ca-file-of-issuer <file>", "PEM that vouches for the address of the keys")
-    .option("--one-time", "take each token once")
-    .option(...registryOption)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  entrepot trust-rule create acme/github --issuer https://token.actions.githubusercontent.com --audience https://registry.example.org --claim repository=octo/app --claim 'ref~refs/heads/*' --subject acme+ci",
-    )
-    .action(async (rule: string, options: RuleOptions, command: Command) => {
-      const { path, name } = parseRule(rule);
-      const body = { name, ...(await toBody(options)) };
-      const request = { method: "POST", path, body, what: "make the trust rule" } as const;
-      const { json, output } = await send(command, options, request);
-      output.result(json, [`${rule} takes tokens of ${options.issuer} as ${options.subject}`]);
-    });
-  const list = new Command("list")
-    .summary("trust rules of a namespace, or of the registry")
-    .argument("[namespace]", "whose rules; those of the registry when left out")
-    .option(...registryOption)
-    .addHelpText("after", "\nExamples:\n  entrepot trust-rule list acme")
-    .action(
-      async (namespace: string | undefined, options: { readonly registry?: string }, command: Command) => {
-        const request = { method: "GET", path: collection(namespace), what: "list trust rules" } as const;
-        const { json, output } = await send(command, options, request);
-        const rules = isObject(json) ? json["rules"] : undefined;
-        const entries = (Array.isArray(rules) ? rules : []).filter(isObject);
-        output.result(json, formatTable(cellsOf(entries, ["fullName", "subject", "issuer", "audience"])));
-      },
-    );
-  const remove = new Command("delete")
-    .summary("delete a rule, and every credential that was got by it")
-    .argument(...ruleArgument)
-    .option(...registryOption)
-    .addHelpText("after", "\nExamples:\n  entrepot trust-rule delete acme/github")
-    .action(async (rule: string, options: { readonly registry?: string }, command: Command) => {
-      const { path, name } = parseRule(rule);
-      const request = { method: "DELETE", path: `${path}/${name}`, what: "delete the trust rule" } as const;
-      const { output } = await send(command, options, request);
-      output.result({ rule, deleted: true }, [`${rule} is deleted, and what was got by it`]);
-    });
-  const test = new Command("test")
-    .summary("what a rule says of the token on standard input, and why")
-    .argument(...ruleArgument)
-    .option(...registryOption)
-    .addHelpText("after", "\nExamples:\n  entrepot trust-rule test acme/github < token.jwt")
-    .action(async (rule: string, options: { readonly registry?: string }, command: Command) => {
-      const { path, name } = parseRule(rule);
-      const body = { token: await readPasswordFromStdin() };
-      const request = {
-        method: "POST",
-        path: `${path}/${name}/tests`,
-        body,
-        what: "test the trust rule",
-      } as const;
-      const { json, output } = await send(command, options, request);
-      const { isTaken, why } = isObject(json) ? json : {};
-      if (isTaken !== true) throw new Error(`${rule} does not take the token: ${String(why)}`);
-      output.result(json, [`${rule} takes the token: ${String(why)}`]);
-    });
-  return new Command("trust-rule")
-    .summary("let tokens of CI systems and clusters become credentials")
-    .addCommand(create)
-    .addCommand(list)
-    .addCommand(remove)
-    .addCommand(test);
+    .option("--one-time", "take each token once");
 }
 
 function collection(namespace: string | undefined): string {
