@@ -28,6 +28,7 @@ export function unopenedDatabase(): Database {
     read,
     transaction: refuse,
     foreignChangeStamp: () => undefined,
+    noticeStamp: () => undefined,
     probe: refuse,
     close: async () => {},
   };
