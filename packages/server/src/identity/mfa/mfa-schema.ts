@@ -27,7 +27,8 @@ export const stepUpBody = Type.Object(
 );
 export const offer = Type.Object({
   methods: Type.Array(Type.String(), {
-    description: "password, totp, security-key, recovery-code; none = sign in anew",
+    description:
+      "password, totp, security-key, recovery-code, provider (POST /api/v1/session/step-up/provider); none = sign in anew",
   }),
   ticket: Type.Union([Type.String(), Type.Null()], { description: "to be sent back with the factor" }),
   securityKeyOptions: Type.Unknown({ description: "for navigator.credentials.get" }),

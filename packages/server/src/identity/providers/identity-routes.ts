@@ -13,8 +13,9 @@ import {
   unlinkOwnIdentity,
 } from "./manage-identities.ts";
 import type { Providers } from "./open-providers.ts";
-import type { LinkBody } from "./provider-schema.ts";
+import type { LinkBody, StepUpElsewhereBody } from "./provider-schema.ts";
 import { beginSignIn } from "./redirect-sign-in.ts";
+import { cannotAskAnew, findProviderOfSession } from "./step-up-elsewhere.ts";
 
 const schemas = () => import("./provider-schema.ts");
 const own = "/api/v1/me/identities";
@@ -79,6 +80,32 @@ export function identityEndpoints(
       handle: async (call, request) => {
         await unlinkOwnIdentity(deps, providers, call, person(call), idIn(request));
         return { status: 204 };
+      },
+    }),
+    endpoint({
+      id: "session.step-up-at-provider",
+      method: "POST",
+      path: "/api/v1/session/step-up/provider",
+      can: { who: "person" },
+      isOpenBeforeMfa: true,
+      summary:
+        "Prove again that this session is one's own at the provider that it was begun with: by going to the address in the reply.",
+      body: async () => (await schemas()).stepUpElsewhereBody,
+      reply: async () => (await schemas()).stepUpElsewhereReply,
+      handle: async (call, request) => {
+        const { returnTo = null } = request.body as StepUpElsewhereBody; // as: checked against `body` before
+        const owner = person(call);
+        const { userId, sessionId } = owner;
+        const provider = await findProviderOfSession(deps, owner);
+        if (provider === undefined || sessionId === undefined) throw cannotAskAnew();
+        const stepUp = { userId, sessionId, sinceMs: deps.clock.nowMs() };
+        const asked = { provider, returnTo, stepUp };
+        const { address, setCookie } = await beginSignIn(deps, providers, call, request, asked);
+        return {
+          status: 200,
+          headers: { "set-cookie": setCookie, "cache-control": "no-store" },
+          body: { kind: "json", value: { address } },
+        };
       },
     }),
     endpoint({

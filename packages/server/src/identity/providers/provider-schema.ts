@@ -127,6 +127,18 @@ const oidcSettings = Type.Object(
     usernameClaim: Type.Optional(text("preferred_username when absent", 200)),
     groupsClaim: Type.Optional(text("a claim with names of groups; none when absent", 200)),
     requiredClaims: Type.Optional(claimValues),
+    secondFactor: Type.Optional(
+      Type.Object(
+        {
+          amr: Type.Optional(list("any of these in amr", 200)),
+          acr: Type.Optional(list("or one of these as acr", 200)),
+        },
+        {
+          ...closed,
+          description: "what of amr and acr says that there was a second factor; absent = the usual words",
+        },
+      ),
+    ),
     parameters: Type.Optional(
       Type.Record(Type.String({ minLength: 1, maxLength: 100 }), Type.String({ maxLength: 500 }), {
         description: 'added to the request, such as {"acr_values": "mfa"}',
@@ -326,6 +338,14 @@ export const linkReply = Type.Object({
   address: nullable(Type.String({ description: "where to go with this browser to finish" })),
 });
 
+export const stepUpElsewhereBody = Type.Object(
+  { returnTo: Type.Optional(Type.String({ maxLength: 1_000 })) },
+  closed,
+);
+export const stepUpElsewhereReply = Type.Object({
+  address: Type.String({ description: "where to go with this browser" }),
+});
+
 const binding = {
   team: Type.String({ maxLength: 400, description: "acme/release" }),
   group: text("its name there", 1_024),
@@ -342,5 +362,6 @@ export type OidcSettings = Static<typeof oidcSettings>;
 export type GoogleSettings = Static<typeof googleSettings>;
 export type GithubSettings = Static<typeof githubSettings>;
 export type ProviderTestBody = Static<typeof providerTestBody>;
+export type StepUpElsewhereBody = Static<typeof stepUpElsewhereBody>;
 export type LinkBody = Static<typeof linkBody>;
 export type BindingBody = Static<typeof bindingBody>;

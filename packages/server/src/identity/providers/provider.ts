@@ -11,6 +11,8 @@ export interface ProviderPerson {
   readonly groups: readonly string[] | undefined;
   /** How they proved it there (RFC 8176); empty when it does not say. */
   readonly methods: readonly string[];
+  /** Whether the provider says that there was a second factor; absent = it does not. */
+  readonly isMfa?: boolean;
 }
 
 /** A provider that is told names and passwords. */
@@ -31,6 +33,8 @@ export interface PasswordProvider {
 export interface RedirectProvider {
   readonly how: "redirect";
   begin(request: RedirectRequest): Promise<RedirectStart>;
+  /** Whether it can be asked to have somebody prove anew who they are. */
+  readonly canAskAnew: boolean;
   /**
    * Who came back with `callback`. `DENIED` when the provider refused or its answer is not for us, with a sentence that tells no secret. Throws
    * otherwise when it does not answer.
@@ -46,6 +50,8 @@ export interface RedirectRequest {
   readonly redirectUri: string;
   /** Comes back with the browser; unguessable. */
   readonly state: string;
+  /** Set when they must prove it anew there, and not go by what the provider remembers; when that was asked for. */
+  readonly anewSinceMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 

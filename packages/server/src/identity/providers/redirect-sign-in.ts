@@ -12,10 +12,8 @@ import type { PasswordProvider, RedirectProvider } from "./provider.ts";
 import type { SignInProvider } from "./provider-store.ts";
 import { safeReturnTo } from "./safe-return-to.ts";
 import { settleIdentity } from "./settle-identity.ts";
-import { openState, sealState } from "./sign-in-state.ts";
-
-/** RFC 8176 and what providers write: any of these is more than a password. */
-const strongMethods = new Set(["mfa", "otp", "hwk", "swk", "fido", "sms", "tel", "mca"]);
+import { openState, type SteppedUp, sealState } from "./sign-in-state.ts";
+import { cannotAskAnew, settleStepUp } from "./step-up-elsewhere.ts";
 
 /**
  * Sends a browser to a provider: where to, and the cookie that it must come back with. `NOT_FOUND` for a provider that is none, or takes passwords;
@@ -26,26 +24,36 @@ export async function beginSignIn(
   providers: Providers,
   call: Call,
   request: Pick<Request, "origin">,
-  asked: { readonly provider: string; readonly returnTo: string | null; readonly linksUserId?: number },
+  asked: {
+    readonly provider: string;
+    readonly returnTo: string | null;
+    readonly linksUserId?: number;
+    readonly stepUp?: SteppedUp;
+  },
 ): Promise<{ readonly address: string; readonly setCookie: string }> {
   const { origin } = request;
   const provider = await providers.get(asked.provider);
   const state = newSecret();
-  const start = await providers.use(provider, call.signal, async (opened, signal) =>
-    redirecting(opened).begin({ redirectUri: callbackOf(origin, provider), state, signal }),
-  );
+  const redirectUri = callbackOf(origin, provider);
+  const anewSinceMs = asked.stepUp?.sinceMs;
+  const start = await providers.use(provider, call.signal, async (opened, signal) => {
+    const redirect = redirecting(opened);
+    if (anewSinceMs !== undefined && !redirect.canAskAnew) throw cannotAskAnew();
+    return redirect.begin({ redirectUri, state, anewSinceMs, signal });
+  });
   const kept = {
     provider: provider.name,
     state,
     kept: start.kept,
     returnTo: safeReturnTo(asked.returnTo, origin),
     linksUserId: asked.linksUserId,
+    stepUp: asked.stepUp,
   };
   return { address: start.address, setCookie: sealState(deps, kept, origin) };
 }
 
 /**
- * A browser is back from a provider: signs it in as who the provider says, or links that identity to the user who began. Whoever has a second factor here
+ * A browser is back from a provider: signs it in as who the provider says, links that identity to the user who began, or notes that the owner of a session has proved anew that it is theirs. Whoever has a second factor here
  * and showed none there is asked for it first. `DENIED` when the sign-in was
  * not begun in this browser, the provider refuses or its answer is not for us, or the account may not come in. A second time, the provider refuses.
  */
@@ -61,16 +69,21 @@ export async function finishSignIn(
   const redirectUri = callbackOf(origin, provider);
   const callback = new URL(redirectUri);
   callback.search = request.query.toString();
-  const { state, kept, returnTo, linksUserId } = began;
+  const { state, kept, returnTo, linksUserId, stepUp } = began;
+  const anewSinceMs = stepUp?.sinceMs;
   const person = await providers.use(provider, call.signal, async (opened, signal) =>
-    redirecting(opened).finish(callback, { redirectUri, state, kept, signal }),
+    redirecting(opened).finish(callback, { redirectUri, state, kept, anewSinceMs, signal }),
   );
+  if (stepUp !== undefined) {
+    await settleStepUp(deps, call, { provider, person, stepUp });
+    return { kind: "done", returnTo, setCookie: undefined };
+  }
   if (linksUserId !== undefined) {
     await settleIdentity(deps, provider, person, { kind: "link", userId: linksUserId }, call);
     return { kind: "done", returnTo, setCookie: undefined };
   }
   const settled = await settleIdentity(deps, provider, person, { kind: "sign-in" }, call);
-  const isMfa = person.methods.some((method) => strongMethods.has(method));
+  const { isMfa = false } = person;
   if (!isMfa) {
     const user = await findUserById(deps.database.read, settled.userId);
     const passwordEpoch = passwordEpochOf(user?.passwordHash);

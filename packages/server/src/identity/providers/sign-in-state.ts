@@ -12,6 +12,14 @@ export interface SignInState {
   readonly returnTo: string;
   /** Set when somebody who is signed in links another identity. */
   readonly linksUserId: number | undefined;
+  /** Set when the owner of a session proves again that it is theirs. */
+  readonly stepUp: SteppedUp | undefined;
+}
+
+export interface SteppedUp {
+  readonly sessionId: number;
+  readonly userId: number;
+  readonly sinceMs: number;
 }
 
 const lifetimeMs = 600_000;
@@ -47,7 +55,7 @@ export function openState(
   const sealed = cookieIn(headers, nameFor(of.origin));
   const value = sealed === undefined ? undefined : openSealed(deps, sealed);
   if (!isObject(value)) throw notBegun();
-  const { provider, state, kept, returnTo, linksUserId, expiresAtMs } = value;
+  const { provider, state, kept, returnTo, linksUserId, stepUp, expiresAtMs } = value;
   const isWhole =
     typeof state === "string" &&
     typeof kept === "string" &&
@@ -60,6 +68,8 @@ export function openState(
     kept,
     returnTo,
     linksUserId: typeof linksUserId === "number" ? linksUserId : undefined,
+    // as: nobody but `sealState` has sealed it
+    stepUp: isObject(stepUp) ? (stepUp as unknown as SteppedUp) : undefined,
   };
 }
 

@@ -70,6 +70,11 @@ export async function findSessionByHash(
   return row === undefined ? undefined : toSession(row);
 }
 
+export async function findSessionById(db: Queryable, id: number): Promise<Session | undefined> {
+  const row = await db.selectFrom("sessions").select(columns).where("id", "=", id).executeTakeFirst();
+  return row === undefined ? undefined : toSession(row);
+}
+
 /** A user's sessions that have not ended, the newest first. */
 export async function listSessions(
   db: Queryable,

@@ -4,6 +4,7 @@ import type { IdentityDeps } from "../identity-deps.ts";
 import type { StepUpBody } from "../mfa/mfa-schema.ts";
 import { offerFactors } from "../mfa/offer-factors.ts";
 import type { FactorVerifier } from "../mfa/verify-factor.ts";
+import { findProviderOfSession } from "../providers/step-up-elsewhere.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
 import { type SessionActor, stepUp } from "./step-up.ts";
 
@@ -28,7 +29,11 @@ export function stepUpEndpoints(
       handle: async (call, request) => {
         const { userId, passwordEpoch = "" } = sessionOf(call);
         const offer = await offerFactors(deps, "step-up", { userId, passwordEpoch }, request);
-        const methods = passwordEpoch === "" ? [] : ["password"];
+        const elsewhere = await findProviderOfSession(deps, sessionOf(call));
+        const methods = [
+          ...(passwordEpoch === "" ? [] : ["password"]),
+          ...(elsewhere === undefined ? [] : ["provider"]),
+        ];
         const value = offer ?? { methods, ticket: null, securityKeyOptions: null };
         return { status: 200, headers: noStore, body: { kind: "json", value } };
       },

@@ -54,6 +54,7 @@ export function createGithubProvider(
 
   return {
     how: "redirect",
+    canAskAnew: false,
     async begin({ redirectUri, state }) {
       const verifier = newSecret();
       const address = new URL(`${web}/login/oauth/authorize`);

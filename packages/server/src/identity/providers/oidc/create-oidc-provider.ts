@@ -4,11 +4,13 @@ import type { IdentityDeps } from "../../identity-deps.ts";
 import { createOutgoingFetch } from "../outgoing-fetch.ts";
 import type { ProviderPerson, RedirectProvider } from "../provider.ts";
 import type { OidcSettings } from "../provider-schema.ts";
+import { googleIssuer } from "./google-as-oidc.ts";
 import { readClaims } from "./read-claims.ts";
 
 const defaultTimeoutMs = 5_000;
 /** The document changes when a provider is upgraded; its keys are looked up again by themselves when one is unknown. */
 const discoveredForMs = 600_000;
+const clockToleranceMs = 30_000;
 
 /**
  * An OpenID Connect provider, by authorization code with PKCE, state and nonce. The identity token's signature, issuer, audience, nonce and times are
@@ -35,12 +37,15 @@ export function createOidcProvider(
 
   return {
     how: "redirect",
-    async begin({ redirectUri, state }) {
+    // Google says nothing of when somebody signed in.
+    canAskAnew: settings.issuer !== googleIssuer,
+    async begin({ redirectUri, state, anewSinceMs }) {
       const configuration = await configure();
       const verifier = oidc.randomPKCECodeVerifier();
       const nonce = oidc.randomNonce();
       const address = oidc.buildAuthorizationUrl(configuration, {
         ...settings.parameters,
+        ...(anewSinceMs === undefined ? {} : { prompt: "login", max_age: "0" }),
         redirect_uri: redirectUri,
         scope: [...new Set(["openid", ...(settings.scopes ?? ["profile", "email"])])].join(" "),
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
@@ -50,7 +55,7 @@ export function createOidcProvider(
       });
       return { address: address.href, kept: `${verifier} ${nonce}` };
     },
-    async finish(callback, { state, kept }) {
+    async finish(callback, { state, kept, anewSinceMs }) {
       const configuration = await configure();
       const [verifier = "", nonce = ""] = kept.split(" ");
       try {
@@ -62,6 +67,7 @@ export function createOidcProvider(
         });
         const claims = tokens.claims();
         if (claims === undefined) throw new AppError("DENIED", "the provider sent no identity token");
+        if (anewSinceMs !== undefined) checkAnew(claims.auth_time, anewSinceMs);
         const more =
           settings.useUserInfo === true
             ? await oidc.fetchUserInfo(configuration, tokens.access_token, claims.sub)
@@ -86,6 +92,12 @@ export function createOidcProvider(
       return oidc.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnTo }).href;
     },
   };
+}
+
+/** OpenID Connect Core, 3.1.2.1: with `max_age` the token says when they were last asked; that a provider ignored it must not count. */
+function checkAnew(authTime: unknown, sinceMs: number): void {
+  if (typeof authTime === "number" && authTime * 1_000 >= sinceMs - clockToleranceMs) return;
+  throw new AppError("DENIED", "the provider did not ask you anew who you are; sign out and in again");
 }
 
 async function discover(

@@ -1,5 +1,7 @@
 import type { GoogleSettings, OidcSettings } from "../provider-schema.ts";
 
+export const googleIssuer = "https://accounts.google.com";
+
 /**
  * Google by OpenID Connect. `hd` in the request only chooses what Google's page offers; what counts is the claim of the same name, which Google sets for
  * Workspace accounts alone (https://developers.google.com/identity/openid-connect/openid-connect#hd-param).
@@ -8,7 +10,7 @@ export function googleAsOidc(settings: GoogleSettings): OidcSettings {
   const { clientId, hostedDomains, timeoutSeconds, allowPlainHttp } = settings;
   const [only] = hostedDomains ?? [];
   return {
-    issuer: settings.issuer ?? "https://accounts.google.com",
+    issuer: settings.issuer ?? googleIssuer,
     clientId,
     clientAuthentication: "client_secret_post",
     usernameClaim: "email",

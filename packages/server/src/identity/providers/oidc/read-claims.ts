@@ -2,6 +2,9 @@ import { AppError } from "../../../lib/app-error.ts";
 import type { ProviderPerson } from "../provider.ts";
 import type { OidcSettings } from "../provider-schema.ts";
 
+/** RFC 8176, and what providers write: any of these is more than a password. */
+const usualWords = ["mfa", "otp", "hwk", "swk", "fido", "sms", "tel", "mca"];
+
 type Claims = Readonly<Record<string, unknown>>;
 
 /** Who a verified token is about. `DENIED` when a claim that the settings require is missing or says something else. */
@@ -19,6 +22,11 @@ export function readClaims(settings: OidcSettings, claims: Claims): ProviderPers
   if (typeof sub !== "string" || sub === "")
     throw new AppError("DENIED", "the provider does not say who you are");
   const email = textOf(claims, "email");
+  const [amr, acr] = [textsOf(claims, "amr"), textsOf(claims, "acr")];
+  const { amr: strongAmr = [], acr: strongAcr = [] } = settings.secondFactor ?? {
+    amr: usualWords,
+    acr: usualWords,
+  };
   const username = textOf(claims, settings.usernameClaim ?? "preferred_username") ?? email ?? sub;
   return {
     subject: sub,
@@ -28,7 +36,8 @@ export function readClaims(settings: OidcSettings, claims: Claims): ProviderPers
     isEmailVerified: claims["email_verified"] === true || claims["email_verified"] === "true",
     fullName: textOf(claims, "name"),
     groups: settings.groupsClaim === undefined ? undefined : textsOf(claims, settings.groupsClaim),
-    methods: [...textsOf(claims, "amr"), ...textsOf(claims, "acr")],
+    methods: [...amr, ...acr],
+    isMfa: amr.some((word) => strongAmr.includes(word)) || acr.some((word) => strongAcr.includes(word)),
   };
 }
 

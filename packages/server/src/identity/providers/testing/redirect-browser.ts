@@ -8,6 +8,8 @@ export interface RedirectBrowser {
   /** Follows redirects until there is none; the last address and reply. */
   follow(url: string): Promise<{ readonly url: URL; readonly reply: Response }>;
   cookies(origin: string): string;
+  /** Takes a `Set-Cookie` line of a reply that it did not ask for itself. */
+  keep(origin: string, line: string): void;
   /** Drops the cookies of an origin. */
   forget(origin: string): void;
 }
@@ -23,6 +25,13 @@ export function openRedirectBrowser(): RedirectBrowser {
   };
   const cookies = (origin: string) =>
     [...jarOf(origin)].map(([name, value]) => `${name}=${value}`).join("; ");
+  const keep = (origin: string, line: string) => {
+    const [pair = ""] = line.split(";", 1);
+    const equals = pair.indexOf("=");
+    const [name, value] = [pair.slice(0, equals), pair.slice(equals + 1)];
+    if (value === "" || /max-age=0/i.test(line)) jarOf(origin).delete(name);
+    else jarOf(origin).set(name, value);
+  };
   const visit: RedirectBrowser["visit"] = async (address, init = {}) => {
     const url = new URL(address);
     const reply = await fetch(url, {
@@ -31,18 +40,13 @@ export function openRedirectBrowser(): RedirectBrowser {
       headers: { accept: "text/html", cookie: cookies(url.origin) },
       ...(init.form === undefined ? {} : { body: new URLSearchParams(init.form) }),
     });
-    for (const line of reply.headers.getSetCookie()) {
-      const [pair = ""] = line.split(";", 1);
-      const equals = pair.indexOf("=");
-      const [name, value] = [pair.slice(0, equals), pair.slice(equals + 1)];
-      if (value === "" || /max-age=0/i.test(line)) jarOf(url.origin).delete(name);
-      else jarOf(url.origin).set(name, value);
-    }
+    for (const line of reply.headers.getSetCookie()) keep(url.origin, line);
     return reply;
   };
   return {
     visit,
     cookies,
+    keep,
     forget: (origin) => void jars.delete(origin),
     async follow(start) {
       let url = new URL(start);
