@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { createLru } from "../../lib/create-lru.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { noticeNewNetwork } from "./notice-new-network.ts";
 
@@ -10,7 +10,7 @@ const maxRemembered = 50_000;
  * day and address: a client shows it with each request. Not worth failing a request for: trouble is logged, and it is tried again.
  */
 export function createPasswordWatch(deps: IdentityDeps): (userId: number, address: string) => Promise<void> {
-  const notedAtMs = new LRUCache<string, number>({ max: maxRemembered });
+  const notedAtMs = createLru<string, number>(maxRemembered);
   return async (userId, address) => {
     if (!deps.sessions.tellsOfNewNetworks) return;
     const nowMs = deps.clock.nowMs();
