@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { measureGrowth } from "./growth/measure-growth.ts";
 import { runJob } from "./load/run-job.ts";
@@ -19,7 +20,7 @@ import {
 } from "./servers/peers.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
-const usage = `npm run bench -- [--quick] [--only TEXT] [--rounds N] [--registry NAME=URL]… [--workers N] [--no-growth] [--out FILE]
+const usage = `npm run bench -- [--quick] [--only TEXT] [--rounds N] [--registry NAME=URL]… [--workers N, 1 = without] [--no-growth] [--out FILE]
 
 Measures Entrepôt beside docker-registry and nginx (installed when missing), and beside zot and distribution's registry when they
 are on the PATH. Every round runs each server once, in reversed order on odd rounds; ratios are taken within a round.
@@ -31,12 +32,15 @@ const { values } = parseArgs({
     only: { type: "string" },
     rounds: { type: "string" },
     registry: { type: "string", multiple: true, default: [] },
-    workers: { type: "string" },
+    workers: { type: "string", default: String(Math.min(2, cpus().length)) },
     "no-growth": { type: "boolean", default: false },
     out: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
+
+/** In it a server that has just started does what it does by itself. */
+const idleMs = 5_000;
 
 if (values.help) process.stdout.write(usage);
 else await main();
@@ -50,10 +54,12 @@ async function main(): Promise<void> {
   const started = new Date();
   try {
     await startAll(folder, servers);
+    await wait(idleMs);
+    const idleMb = new Map(servers.map((server) => [server.name, memoryMb(server)]));
     const rows = await measure(servers);
     const idle = servers.map(
       (server) =>
-        `| ${server.name} | ${Math.round(server.startMs)} | ${residentMemoryMb(processTree(server.pid)).toFixed(0)} |`,
+        `| ${server.name} | ${Math.round(server.startMs)} | ${idleMb.get(server.name)} | ${memoryMb(server)} |`,
     );
     for (const server of servers) await server.stop();
     const growth = values["no-growth"] ? "" : await measureGrowth(join(folder, "growth"), values.quick);
@@ -66,12 +72,16 @@ async function main(): Promise<void> {
   }
 }
 
+function memoryMb(server: BenchServer): string {
+  return residentMemoryMb(processTree(server.pid)).toFixed(0);
+}
+
 async function startAll(folder: string, servers: BenchServer[]): Promise<void> {
   servers.push(await startEntrepot("entrepot pooled", join(folder, "pooled"), { ENTREPOT_SENDFILE: "off" }));
   servers.push(
     await startEntrepot("entrepot sendfile", join(folder, "sendfile"), { ENTREPOT_SENDFILE: "auto" }),
   );
-  if (values.workers !== undefined) {
+  if (Number(values.workers) > 1) {
     const settings = { ENTREPOT_WORKERS: values.workers };
     servers.push(
       await startEntrepot(`entrepot ${values.workers} workers`, join(folder, "workers"), settings),
@@ -102,12 +112,12 @@ async function measure(servers: readonly BenchServer[]): Promise<readonly Row[]>
     (workload) => only === undefined || workload.name.includes(only),
   );
   if (chosen.some((workload) => workload.needs === "listings")) {
-    for (const server of servers) if (server.isRegistry) await seedListings(server);
+    for (const server of servers) if (server.isRegistry && !hasWorkers(server)) await seedListings(server);
   }
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
   const rows: Row[] = [];
   for (const workload of chosen) {
-    const able = servers.filter((server) => server.isRegistry || workload.needs === "files");
+    const able = servers.filter((server) => takesPart(server, workload));
     const samples: Sample[] = [];
     for (let round = 0; round < rounds; round++) {
       for (const server of round % 2 === 0 ? able : able.toReversed()) {
@@ -118,6 +128,16 @@ async function measure(servers: readonly BenchServer[]): Promise<readonly Row[]>
     console.error(formatRows([{ workload, samples }]).split("\n").slice(2).join("\n"));
   }
   return rows;
+}
+
+/** Several workers are measured where they are for: where one process is what limits. */
+function takesPart(server: BenchServer, workload: Workload): boolean {
+  if (hasWorkers(server)) return workload.needs === "registry";
+  return server.isRegistry || workload.needs === "files";
+}
+
+function hasWorkers(server: BenchServer): boolean {
+  return server.name.endsWith(" workers");
 }
 
 async function sample(workload: Workload, server: BenchServer, round: number): Promise<Sample> {
@@ -150,8 +170,8 @@ ${table}
 
 ## Start and idle
 
-| server | start to ready, ms | resident MB after the run |
-|---|---|---|
+| server | start to ready, ms | resident MB, idle after the start | resident MB after the run |
+|---|---|---|---|
 ${idle.join("\n")}
 
 ${growth}
