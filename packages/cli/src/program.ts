@@ -15,6 +15,7 @@ import { grantCommand } from "./commands/grant-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
 import { invitationCommand } from "./commands/invitation-command.ts";
 import { issuerCommand } from "./commands/issuer-command.ts";
+import { jobsCommand } from "./commands/jobs-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
@@ -63,6 +64,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     gcCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
+    jobsCommand(contextOf),
     orgCommand(contextOf),
     teamCommand(contextOf),
     robotCommand(contextOf),

@@ -3,7 +3,6 @@ import { setTimeout as wait } from "node:timers/promises";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
 import { declareAuditMetrics } from "../activity/audit/audit-metrics.ts";
 import { createEmail, type Email } from "../activity/email/email.ts";
-import { pruneEvents } from "../activity/events/event-store.ts";
 import type { Config } from "../config/config.ts";
 import { smtpOf } from "../config/email-settings.ts";
 import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
@@ -20,6 +19,7 @@ import {
 } from "../lifecycle/garbage-collection/garbage-collector.ts";
 import type { HealthDeps } from "../operations/health/check-health.ts";
 import { healthEndpoints } from "../operations/health/health-routes.ts";
+import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
@@ -27,6 +27,7 @@ import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metric
 import { withMetrics } from "../storage/blob-store/with-metrics.ts";
 import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
+import { type HousekeepingAreas, housekeepingKinds } from "./housekeeping-kinds.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 
 /** One running server: the whole program in one process. */
@@ -42,7 +43,6 @@ export interface Instance {
 const manifestCacheBytes = 24_000_000;
 const blobCacheBytes = 16_000_000;
 const dayMs = 86_400_000;
-const choreBatch = 500;
 const storageAttempts = 3;
 
 /** Builds everything, in rank order, and listens. */
@@ -55,10 +55,12 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const instanceId = newUuid();
   const registry = buildRegistry(config, stores, log, instanceId);
   const email = buildEmail(config, stores, { log, instanceId, metrics });
-  const collector = buildCollector(config, stores, { registry, email }, { log, instanceId, metrics });
+  const process = { log, instanceId, metrics };
+  const collector = buildCollector(config, stores, registry, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector }, process);
   const health = { ...stores, isDraining: () => server.isDraining() };
   const server: HttpServer = await createHttpServer({
-    endpoints: gatherEndpoints(config, { stores, registry, email, collector, health, metrics }),
+    endpoints: gatherEndpoints(config, { stores, registry, email, collector, jobs, health, metrics }),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
     signInRules: stores.identity.signInRules,
     access: stores.access,
@@ -92,7 +94,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   // With one process on SQLite nobody else can hold an upload: what the process before held is free.
   if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
   const port = await server.listen(config.port, config.host);
-  collector.start();
+  await jobs.start();
   email.start();
   declareAuditMetrics(metrics, stores.audit);
   stores.audit.start();
@@ -103,7 +105,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     firstAdministrator,
     async close() {
       await server.drain(config.drainSeconds * 1_000);
-      await collector.stop();
+      await jobs.stop();
       await email.stop();
       await stores.identity.stop();
       await stores.close();
@@ -117,6 +119,7 @@ interface Areas {
   readonly registry: Registry;
   readonly email: Email;
   readonly collector: GarbageCollector;
+  readonly jobs: Jobs;
   readonly health: HealthDeps;
   readonly metrics: MetricsRegistry;
 }
@@ -133,7 +136,8 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
       access: areas.stores.access,
       setRepositoryState: areas.registry.setRepositoryState,
     }),
-    ...garbageCollectionEndpoints(areas.collector),
+    ...garbageCollectionEndpoints(areas.collector, areas.jobs.wake),
+    ...areas.jobs.endpoints,
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),
     ...openapiEndpoints(() => all),
@@ -147,12 +151,15 @@ export function buildEndpoints(config: Config, log: Log, stores: Stores): readon
   const instanceId = newUuid();
   const registry = buildRegistry(config, stores, log, instanceId);
   const email = buildEmail(config, stores, { log, instanceId, metrics });
-  const collector = buildCollector(config, stores, { registry, email }, { log, instanceId, metrics });
+  const process = { log, instanceId, metrics };
+  const collector = buildCollector(config, stores, registry, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector }, process);
   return gatherEndpoints(config, {
     stores,
     registry,
     email,
     collector,
+    jobs,
     metrics,
     health: { ...stores, isDraining: () => false },
   });
@@ -199,38 +206,31 @@ function buildEmail(config: Config, stores: Stores, process: ProcessParts): Emai
 function buildCollector(
   config: Config,
   stores: Stores,
-  areas: { readonly registry: Registry; readonly email: Email },
+  registry: Registry,
   process: ProcessParts,
 ): GarbageCollector {
-  const { database, clock } = stores;
-  const { registry, email } = areas;
-  const eventCutoff = () => clock.nowMs() - config.eventRetentionDays * dayMs;
   return createGarbageCollector({
     ...process,
-    database,
+    database: stores.database,
     blobs: stores.blobs,
-    clock,
+    clock: stores.clock,
     graceMs: config.gcGraceSeconds * 1_000,
     untaggedAfterMs: config.gcUntaggedAfterDays === 0 ? undefined : config.gcUntaggedAfterDays * dayMs,
     intervalMs: config.gcIntervalSeconds * 1_000,
     onRemoved: () => registry.forgetCachedContent(),
-    chores: [
-      {
-        name: "uploads",
-        run: async () => {
-          await registry.expireUploads({ expiryMs: config.uploadExpiryHours * 3_600_000, limit: choreBatch });
-        },
-      },
-      {
-        name: "events",
-        run: async () => {
-          await database.transaction((tx) => pruneEvents(tx, eventCutoff(), choreBatch), { durable: false });
-        },
-      },
-      { name: "mails", run: () => email.prune() },
-      { name: "refresh-tokens", run: () => stores.identity.prune() },
-      { name: "audit", run: () => stores.audit.prune() },
-    ],
+  });
+}
+
+function buildJobs(config: Config, stores: Stores, areas: HousekeepingAreas, process: ProcessParts): Jobs {
+  return createJobs({
+    ...process,
+    database: stores.database,
+    clock: stores.clock,
+    atOnce: config.jobsAtOnce,
+    keptDoneMs: config.jobRetentionDays * dayMs,
+    keptFailedMs: config.failedJobRetentionDays * dayMs,
+    isAlone: config.workers === 1 && stores.database.engine === "sqlite",
+    kinds: housekeepingKinds(config, stores, areas),
   });
 }
 

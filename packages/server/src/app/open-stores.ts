@@ -47,7 +47,6 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
   const blobs = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
   const opened = await openDatabase({
     url: config.databaseUrl,
-    passwordFile: config.databasePasswordFile,
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     log,

@@ -57,13 +57,11 @@ export interface Registry {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { database } = options;
-  const tags = () => database.foreignChangeStamp();
-  const digests = database.engine === "sqlite" ? tags : () => database.noticeStamp("removal");
+  const stamp = () => options.database.foreignChangeStamp();
   const deps: RegistryDeps = {
     ...options,
-    manifestCache: createManifestCache(options.manifestCacheBytes, { digests, tags }),
-    blobCache: createBlobCache(options.blobCacheBytes, digests),
+    manifestCache: createManifestCache(options.manifestCacheBytes, stamp),
+    blobCache: createBlobCache(options.blobCacheBytes, stamp),
     sessions: createUploadSessions(),
   };
   return {

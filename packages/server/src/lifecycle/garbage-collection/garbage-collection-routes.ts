@@ -5,10 +5,13 @@ import type { GarbageCollector } from "./garbage-collector.ts";
 const schemas = () => import("./garbage-collection-schema.ts");
 
 /** Management of the collector: what it would do, and a pass now. It runs by itself all the time. */
-export function garbageCollectionEndpoints(collector: GarbageCollector): readonly Endpoint[] {
+export function garbageCollectionEndpoints(
+  collector: GarbageCollector,
+  wake: () => void,
+): readonly Endpoint[] {
   const status = async () => ({
     candidates: await collector.preview(),
-    lastPass: collector.lastPass() ?? null,
+    lastPass: (await collector.lastPass()) ?? null,
   });
   return [
     endpoint({
@@ -16,7 +19,7 @@ export function garbageCollectionEndpoints(collector: GarbageCollector): readonl
       method: "GET",
       path: "/api/v1/garbage-collection",
       can: { who: "administrator" },
-      summary: "What a pass would remove now, and what the last one of this instance removed.",
+      summary: "What a pass would remove now, and what the last one removed.",
       reply: async () => (await schemas()).garbageReply,
       handle: async () => ({ status: 200, body: { kind: "json", value: await status() } }),
     }),
@@ -30,7 +33,7 @@ export function garbageCollectionEndpoints(collector: GarbageCollector): readonl
       reply: async () => (await schemas()).passReply,
       handle: async (call, request) => {
         const { dryRun } = request.body as RunRequest; // as: checked against `body` before
-        const value = dryRun ? await status() : await collector.runNow(call);
+        const value = dryRun ? await status() : await collector.runNow(call, wake, call.signal);
         return { status: 200, body: { kind: "json", value } };
       },
     }),

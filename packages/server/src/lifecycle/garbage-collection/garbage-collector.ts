@@ -1,17 +1,18 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
+import { draftJob } from "../../activity/jobs/draft-job.ts";
+import { enqueueJob } from "../../activity/jobs/enqueue-job.ts";
+import { type JobKind, jobKind } from "../../activity/jobs/job-kind.ts";
+import { findJob, findLastDone, isKindKnown, type Job } from "../../activity/jobs/job-store.ts";
 import { AppError } from "../../lib/app-error.ts";
-import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
 import { type Collected, collectGarbage, type GarbageDeps } from "./collect-garbage.ts";
 import { countGarbage, type GarbageCounts } from "./garbage-store.ts";
 
 export interface GarbageCollectorDeps extends GarbageDeps {
-  readonly instanceId: string;
-  /** Between two passes of this process; 0 = only `runNow`. */
+  /** Between two passes; 0 = only `runNow`. */
   readonly intervalMs: number;
   readonly metrics: MetricsRegistry;
-  /** Housekeeping of other areas that rides along, each idempotent and bounded: uploads that expired, events, tokens. */
-  readonly chores: readonly { readonly name: string; run(): Promise<void> }[];
   /** Called after a pass that removed content, so that nothing of it is served from memory. */
   readonly onRemoved: () => void;
 }
@@ -22,109 +23,108 @@ export interface PassReport extends Collected {
 }
 
 export interface GarbageCollector {
-  /** Starts the passes in the background, on every instance; a lease lets one at a time work. */
-  start(): void;
-  /** Ends the pass under way within a batch, and starts no further one. */
-  stop(): Promise<void>;
-  /** One pass now, written down as asked for by somebody. `CONFLICT` when another instance is at it. */
-  runNow(source: AuditSource): Promise<PassReport>;
+  /** The pass as a job: by schedule, on one instance at a time, stopped within a batch. */
+  readonly kind: JobKind;
+  /**
+   * Has a pass run now by whichever instance is free, after the one under way, and waits for its end; written down as asked for by somebody.
+   * `UNAVAILABLE` when nobody begins it within half a minute, or it fails; it is tried again all the same. `wake` as `Jobs.wake`.
+   */
+  runNow(source: AuditSource, wake: () => void, signal: AbortSignal): Promise<PassReport>;
   /** What a pass would find. Changes nothing. */
   preview(): Promise<GarbageCounts>;
-  lastPass(): PassReport | undefined;
+  /** The last pass of any instance; undefined = none in the last days. */
+  lastPass(): Promise<PassReport | undefined>;
 }
 
-const leaseName = "garbage-collection";
-// A pass renews its lease by ending; one that dies is taken over after this.
-const leaseMs = 300_000;
+const kindName = "garbage-collection";
+const passLimitMs = 3_600_000;
+const beginLimitMs = 30_000;
+const lookEveryMs = 50;
 
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
+  const { database, clock } = deps;
   const metrics = declareMetrics(deps.metrics);
-  const stopping = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<PassReport | undefined> | undefined;
-  let last: PassReport | undefined;
-
-  /** Undefined when another instance holds the lease. */
-  async function pass(): Promise<PassReport | undefined> {
-    const startedAtMs = deps.clock.nowMs();
-    const lease = { name: leaseName, holder: deps.instanceId };
-    const mine = await deps.database.transaction(
-      (tx) => acquireLease(tx, { ...lease, nowMs: startedAtMs, untilMs: startedAtMs + leaseMs }),
-      { durable: false },
-    );
-    if (!mine) return undefined;
-    try {
-      for (const chore of deps.chores) {
-        if (!stopping.signal.aborted) await chore.run();
-      }
-      const collected = await collectGarbage(deps, stopping.signal);
+  const kind = jobKind<undefined>({
+    kind: kindName,
+    summary: "Removes content that nothing refers to any more.",
+    maxAttempts: 3,
+    timeoutMs: passLimitMs,
+    concurrency: 1,
+    schedule: deps.intervalMs === 0 ? undefined : { everyMs: deps.intervalMs },
+    async run(job, signal) {
+      const startedAtMs = clock.nowMs();
+      const collected = await collectGarbage(deps, signal).catch((error: unknown) => {
+        if (!signal.aborted) metrics.failures.inc();
+        throw error;
+      });
       if (collected.manifests + collected.links > 0) deps.onRemoved();
-      last = { ...collected, startedAtMs, durationMs: deps.clock.nowMs() - startedAtMs };
-      metrics.observe(last);
-      if (collected.manifests + collected.links + collected.blobs + collected.bytes > 0) {
-        deps.log.info({ ...last }, "garbage collected");
-      }
-      return last;
-    } finally {
-      await deps.database.transaction((tx) => releaseLease(tx, lease), { durable: false });
-    }
-  }
-
-  /** One pass at a time in this process; who comes while one runs shares it. */
-  function shared(): Promise<PassReport | undefined> {
-    running ??= pass().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
-  function schedule(): void {
-    if (deps.intervalMs === 0 || stopping.signal.aborted) return;
-    timer = setTimeout(() => {
-      shared()
-        .catch((error: unknown) => {
-          metrics.failures.inc();
-          deps.log.error({ error }, "garbage collection failed; it is tried again");
-        })
-        .finally(schedule);
-    }, deps.intervalMs);
-    timer.unref();
-  }
+      const report = { ...collected, startedAtMs, durationMs: clock.nowMs() - startedAtMs };
+      metrics.observe(report);
+      const isAny = collected.manifests + collected.links + collected.blobs + collected.bytes > 0;
+      if (isAny) job.log.info({ ...report }, "garbage collected");
+      // What is left is for the next pass.
+      signal.throwIfAborted();
+      return report;
+    },
+  });
 
   return {
-    start: schedule,
-    async stop() {
-      stopping.abort();
-      clearTimeout(timer);
-      // A failure has been logged where the pass was started.
-      await running?.catch(() => undefined);
-    },
-    async runNow(source) {
-      const report = await shared();
-      if (report === undefined) {
-        throw new AppError("CONFLICT", "another instance is collecting garbage now", {
-          retryAfterSeconds: 5,
-        });
-      }
+    kind,
+    async runNow(source, wake, signal) {
+      const draft = await draftJob(kind, undefined, { uniqueKey: "asked for", priority: 1 });
+      if (!(await isKindKnown(database.read, kindName))) throw unavailable("no instance runs jobs so far");
+      const nowMs = clock.nowMs();
+      const id = await database.transaction((tx) => enqueueJob(tx, draft, source, nowMs));
+      wake();
+      const report = await waitFor(deps, id, signal);
       const { startedAtMs: _, ...counts } = report;
-      await deps.database.transaction((tx) =>
-        recordAudit(tx, source, deps.clock.nowMs(), {
+      await database.transaction((tx) =>
+        recordAudit(tx, source, clock.nowMs(), {
           action: "garbage-collection.run",
           target: "registry",
-          detail: counts,
+          detail: { ...counts },
         }),
       );
       return report;
     },
     preview() {
-      const nowMs = deps.clock.nowMs();
-      return countGarbage(deps.database.read, {
+      const nowMs = clock.nowMs();
+      return countGarbage(database.read, {
         graceMs: nowMs - deps.graceMs,
         untaggedMs: deps.untaggedAfterMs === undefined ? undefined : nowMs - deps.untaggedAfterMs,
       });
     },
-    lastPass: () => last,
+    async lastPass() {
+      return reportOf(await findLastDone(database.read, kindName));
+    },
   };
+}
+
+async function waitFor(deps: GarbageCollectorDeps, id: number, signal: AbortSignal): Promise<PassReport> {
+  const since = performance.now();
+  for (;;) {
+    const job = await findJob(deps.database.read, id);
+    const report = reportOf(job);
+    if (report !== undefined) return report;
+    const state = job?.state ?? "cancelled";
+    const hasBegun = job !== undefined && job.attempts > 0;
+    if (state === "failed" || state === "cancelled" || (state === "waiting" && hasBegun)) {
+      throw unavailable(`the pass did not end well: ${job?.error ?? state}`);
+    }
+    if (state === "queued" && performance.now() - since > beginLimitMs) {
+      throw unavailable(`no instance has begun the pass so far; it is job ${id} and runs when one is free`);
+    }
+    await wait(lookEveryMs, undefined, { signal });
+  }
+}
+
+function unavailable(message: string): AppError {
+  return new AppError("UNAVAILABLE", message, { retryAfterSeconds: 5 });
+}
+
+function reportOf(job: Job | undefined): PassReport | undefined {
+  if (job?.state !== "done" || job.result === undefined) return undefined;
+  return JSON.parse(job.result) as PassReport; // as: written by the kind above
 }
 
 function declareMetrics(registry: MetricsRegistry) {

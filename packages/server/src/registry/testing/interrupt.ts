@@ -19,7 +19,7 @@ export function beforeTransaction(
         return database.transaction(work, options);
       },
       foreignChangeStamp: () => database.foreignChangeStamp(),
-      noticeStamp: (topic) => database.noticeStamp(topic),
+      listen: database.listen,
       probe: (timeoutMs) => database.probe(timeoutMs),
       close: () => database.close(),
     },

@@ -6,6 +6,7 @@ import type { Tables } from "./tables.ts";
 import type { ColumnsOf } from "./testing/column-kind.ts";
 import { eachDatabase } from "./testing/each-database.ts";
 import { emailColumns } from "./testing/email-columns.ts";
+import { jobColumns } from "./testing/job-columns.ts";
 import { outsideColumns } from "./testing/outside-columns.ts";
 import { providerColumns } from "./testing/provider-columns.ts";
 
@@ -351,6 +352,7 @@ const expected: ColumnsOf<Tables> = {
   seen_networks: { user_id: "integer", network: "text", last_at_ms: "integer" },
   events: { id: "id", at_ms: "integer", kind: "text", repository: "text?", actor: "text", payload: "text" },
   ...emailColumns,
+  ...jobColumns,
   leases: { name: "text", holder: "text", expires_at_ms: "integer" },
   counters: { name: "text", value: "integer" },
 };

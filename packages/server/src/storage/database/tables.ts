@@ -7,6 +7,7 @@ import type { EmailTables } from "./tables/email-tables.ts";
 import type { FederationTables } from "./tables/federation-tables.ts";
 import type { IdentityTables } from "./tables/identity-tables.ts";
 import type { InvitationTables } from "./tables/invitation-tables.ts";
+import type { JobTables } from "./tables/job-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
 import type { OutsideTables } from "./tables/outside-tables.ts";
 import type { ProviderTables } from "./tables/provider-tables.ts";
@@ -41,6 +42,7 @@ export interface Tables
     FederationTables,
     IdentityTables,
     InvitationTables,
+    JobTables,
     OperationTables,
     OutsideTables,
     ProviderTables,

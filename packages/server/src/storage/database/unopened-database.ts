@@ -28,7 +28,7 @@ export function unopenedDatabase(): Database {
     read,
     transaction: refuse,
     foreignChangeStamp: () => undefined,
-    noticeStamp: () => undefined,
+    listen: () => () => {},
     probe: refuse,
     close: async () => {},
   };

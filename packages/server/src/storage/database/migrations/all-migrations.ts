@@ -13,6 +13,7 @@ import * as audit from "./0009-audit.ts";
 import * as decisionPoints from "./0010-decision-points.ts";
 import * as pullLimits from "./0011-pull-limits.ts";
 import * as seenNetworks from "./0012-seen-networks.ts";
+import * as jobs from "./0014-jobs.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
@@ -30,4 +31,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0010-decision-points": decisionPoints,
   "0011-pull-limits": pullLimits,
   "0012-seen-networks": seenNetworks,
+  "0014-jobs": jobs,
 };

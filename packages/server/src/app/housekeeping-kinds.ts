@@ -1,0 +1,64 @@
+import type { Email } from "../activity/email/email.ts";
+import { pruneEvents } from "../activity/events/event-store.ts";
+import { type JobKind, jobKind } from "../activity/jobs/job-kind.ts";
+import type { Config } from "../config/config.ts";
+import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-collector.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Stores } from "./open-stores.ts";
+
+export interface HousekeepingAreas {
+  readonly registry: Registry;
+  readonly email: Email;
+  readonly collector: GarbageCollector;
+}
+
+const dayMs = 86_400_000;
+const minuteMs = 60_000;
+const batch = 500;
+
+/** What keeps the house in order, each by its own schedule, on one instance at a time: what fails holds nothing else up. */
+export function housekeepingKinds(
+  config: Config,
+  stores: Stores,
+  areas: HousekeepingAreas,
+): readonly JobKind[] {
+  const { database, clock } = stores;
+  const chore = (
+    kind: string,
+    summary: string,
+    run: JobKind<undefined>["run"],
+    everyMs = minuteMs,
+  ): JobKind =>
+    jobKind<undefined>({
+      kind,
+      summary,
+      maxAttempts: 3,
+      timeoutMs: 10 * minuteMs,
+      concurrency: 1,
+      schedule: { everyMs },
+      run,
+    });
+  return [
+    areas.collector.kind,
+    chore("uploads.expire", "Drops uploads that nobody has touched for long.", async (_job, signal) => {
+      const expiry = { expiryMs: config.uploadExpiryHours * 3_600_000, limit: batch };
+      let dropped = 0;
+      for (let more = batch; more >= batch; dropped += more) {
+        signal.throwIfAborted();
+        more = await areas.registry.expireUploads(expiry);
+      }
+      return { dropped };
+    }),
+    chore("events.prune", "Forgets old events.", async () => {
+      const cutoffMs = clock.nowMs() - config.eventRetentionDays * dayMs;
+      await database.transaction((tx) => pruneEvents(tx, cutoffMs, batch), { durable: false });
+    }),
+    chore("mails.prune", "Forgets old mails.", () => areas.email.prune()),
+    chore("credentials.prune", "Forgets credentials, sessions and links that have expired.", () =>
+      stores.identity.prune(),
+    ),
+    chore("audit.prune", "Lets go of audit entries that are older than is asked for.", () =>
+      stores.audit.prune(),
+    ),
+  ];
+}
