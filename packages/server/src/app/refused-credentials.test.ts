@@ -22,11 +22,16 @@ interface Answer {
 
 interface World {
   readonly clock: MovableClock;
-  ask(method: string, path: string, authorization?: string, body?: string | URLSearchParams): Promise<Answer>;
+  readonly ask: (
+    method: string,
+    path: string,
+    authorization?: string,
+    body?: string | URLSearchParams,
+  ) => Promise<Answer>;
   /** A personal access token as the API makes it. */
-  newToken(fields?: object): Promise<{ readonly id: string; readonly secret: string }>;
+  readonly newToken: (fields?: object) => Promise<{ readonly id: string; readonly secret: string }>;
   /** A bearer token, as docker gets it with a credential. */
-  newBearer(authorization: string, actions?: string): Promise<string>;
+  readonly newBearer: (authorization: string, actions?: string) => Promise<string>;
 }
 
 async function begin(t: TestContext, open: OpenTestDatabase): Promise<World> {
@@ -81,7 +86,7 @@ interface Case {
   readonly what: string;
   /** What docker is told beside 401; "" = nothing, so that it asks for other credentials. */
   readonly error?: "" | "invalid_token";
-  authorization(world: World): Promise<string> | string;
+  readonly authorization: (world: World) => Promise<string> | string;
 }
 
 const refused: readonly Case[] = [
@@ -89,7 +94,7 @@ const refused: readonly Case[] = [
   { what: "a password of nobody", authorization: () => basic("nobody", password) },
   {
     what: "an access token that has expired",
-    async authorization({ clock, newToken }) {
+    authorization: async ({ clock, newToken }) => {
       const { secret } = await newToken({ expiresAtMs: clock.nowMs() + 60_000 });
       clock.move(60_000);
       return basic("eve", secret);
@@ -97,7 +102,7 @@ const refused: readonly Case[] = [
   },
   {
     what: "an access token that was revoked",
-    async authorization({ ask, newToken }) {
+    authorization: async ({ ask, newToken }) => {
       const { id, secret } = await newToken();
       assert.equal((await ask("DELETE", `/api/v1/me/access-tokens/${id}`, eve)).status, 204);
       return basic("eve", secret);
@@ -105,7 +110,7 @@ const refused: readonly Case[] = [
   },
   {
     what: "an access token shown from a network that it is not for",
-    async authorization({ newToken }) {
+    authorization: async ({ newToken }) => {
       const { secret } = await newToken({ networks: ["192.0.2.0/24"] });
       return basic("eve", secret);
     },
@@ -113,7 +118,7 @@ const refused: readonly Case[] = [
   {
     what: "a bearer token that has expired",
     error: "invalid_token",
-    async authorization({ clock, newBearer }) {
+    authorization: async ({ clock, newBearer }) => {
       const bearer = await newBearer(eve);
       clock.move(300_000 + 31_000);
       return bearer;
@@ -122,7 +127,7 @@ const refused: readonly Case[] = [
   {
     what: "a bearer token got with an access token that was revoked since",
     error: "invalid_token",
-    async authorization({ ask, newToken, newBearer }) {
+    authorization: async ({ ask, newToken, newBearer }) => {
       const { id, secret } = await newToken();
       const bearer = await newBearer(basic("eve", secret));
       assert.equal((await ask("DELETE", `/api/v1/me/access-tokens/${id}`, eve)).status, 204);
@@ -132,7 +137,7 @@ const refused: readonly Case[] = [
   {
     what: "a bearer token with another signature",
     error: "invalid_token",
-    async authorization({ newBearer }) {
+    authorization: async ({ newBearer }) => {
       const [header, payload] = (await newBearer(eve)).split(".");
       const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const signed = `${header?.slice("Bearer ".length)}.${payload}`;
@@ -143,7 +148,7 @@ const refused: readonly Case[] = [
   {
     what: "a bearer token with other claims",
     error: "invalid_token",
-    async authorization({ newBearer }) {
+    authorization: async ({ newBearer }) => {
       const [header, payload = "", signature] = (await newBearer(eve, "pull")).split(".");
       const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
       claims.access[0].actions = ["pull", "push"];
