@@ -205,7 +205,6 @@ const reasons: Readonly<Record<string, string>> = {
   "email-verifications.create": page,
   "mfa.security-key-begin": browser,
   "mfa.security-key-confirm": browser,
-  "namespaces.get": "`org show` tells more",
   "openapi.get": "documents the API, for programs",
   "password-resets.complete": page,
   "password-resets.request":
@@ -214,6 +213,7 @@ const reasons: Readonly<Record<string, string>> = {
   "session.start-mfa": "used by `mfa` for whoever has a factor; sessions-and-second-factors.test.ts shows it",
   "session.step-up": "a session of the command is always fresh",
   "session.step-up-methods": "a session of the command is always fresh",
+  "session.step-up-at-provider": "a session of the command is always fresh",
   "sign-in-methods.list": "for sign-in pages",
   "sign-in.begin": browser,
   "sign-in.end-elsewhere": browser,

@@ -155,7 +155,7 @@ function requirement(open: Open): Command {
     .addArgument(new Argument("<whether>").choices(["on", "off"]))
     .action(async (namespace: string, whether: string, _options: object, command: Command) => {
       const { context, client } = open(command);
-      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/mfa`;
+      const path = `/api/v1/organizations/${encodeURIComponent(namespace)}/mfa`;
       const done = await client.send("PUT", path, "set it", { isRequired: whether === "on" });
       context.output.result(done, [
         done["isRequired"] === true

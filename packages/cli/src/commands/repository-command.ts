@@ -73,7 +73,7 @@ export function repositoryCommand(contextOf: ContextOf): Command {
       const { context, client } = open(command);
       const namespace = options.namespace ?? (name.includes("/") ? name.split("/")[0] : undefined);
       if (namespace === undefined) throw new UsageError(`${name} has one component: say its --namespace`);
-      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/repositories`;
+      const path = `/api/v1/organizations/${encodeURIComponent(namespace)}/repositories`;
       const made = await client.send("POST", path, "create the repository", {
         name,
         ...(options.visibility !== undefined && { visibility: options.visibility }),

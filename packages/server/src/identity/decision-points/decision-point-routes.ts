@@ -73,6 +73,7 @@ function managementEndpoints(deps: DecisionPointRoutesDeps): readonly Endpoint[]
       method: "POST",
       path: collection,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Let a callback decide about the repositories of a pattern. Its secret is shown this once.",
       body: async () => (await schemas()).newDecisionPoint,
       reply: async () => (await schemas()).createdDecisionPoint,
@@ -96,6 +97,7 @@ function managementEndpoints(deps: DecisionPointRoutesDeps): readonly Endpoint[]
       method: "PATCH",
       path: item,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Change a decision point; its answers from before are no longer used.",
       body: async () => (await schemas()).decisionPointPatch,
       reply: async () => (await schemas()).decisionPointReply,
@@ -109,6 +111,7 @@ function managementEndpoints(deps: DecisionPointRoutesDeps): readonly Endpoint[]
       method: "DELETE",
       path: item,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Decide about the repositories here again.",
       handle: async (call, request) => {
         await removeDecisionPoint(deps, call, nameIn(request));

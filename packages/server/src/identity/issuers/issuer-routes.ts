@@ -57,6 +57,7 @@ function endpointsAt(deps: IdentityDeps, place: Place): readonly Endpoint[] {
       method: "POST",
       path: base,
       can,
+      needsRecentSignIn: true,
       summary: "Make an issuer; its secret is in this reply and never again.",
       body: async () => (await schemas()).newIssuer,
       reply: async () => (await schemas()).issuerSecret,
@@ -84,6 +85,7 @@ function endpointsAt(deps: IdentityDeps, place: Place): readonly Endpoint[] {
       method: "PATCH",
       path: item,
       can,
+      needsRecentSignIn: true,
       summary: "Change the box of an issuer, and with it all that it has issued; or disable both.",
       body: async () => (await schemas()).issuerPatch,
       reply: async () => (await schemas()).issuerReply,
@@ -98,6 +100,7 @@ function endpointsAt(deps: IdentityDeps, place: Place): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can,
+      needsRecentSignIn: true,
       summary: "Delete an issuer and everything that it has issued.",
       handle: async (call, request) => {
         await deleteIssuer(deps, call, homeOf(request), nameOf(request));
@@ -109,6 +112,7 @@ function endpointsAt(deps: IdentityDeps, place: Place): readonly Endpoint[] {
       method: "POST",
       path: `${item}/rotate`,
       can,
+      needsRecentSignIn: true,
       summary: "Give an issuer a new secret of its own; the old one stays good for `graceSeconds`.",
       body: async () => (await schemas()).rotation,
       reply: async () => (await schemas()).issuerSecret,

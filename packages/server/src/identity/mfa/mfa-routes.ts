@@ -140,7 +140,7 @@ function otherEndpoints(deps: IdentityDeps): readonly Endpoint[] {
     endpoint({
       id: "mfa.require",
       method: "PUT",
-      path: "/api/v1/namespaces/{namespace}/mfa",
+      path: "/api/v1/organizations/{namespace}/mfa",
       can: { who: "namespace", action: "admin" },
       needsRecentSignIn: true,
       summary: "Whether those who act in a namespace must have shown a second factor.",

@@ -343,7 +343,7 @@ eachDatabase((open) => {
     instance.access.changed();
     const ada = basic(administrator, password);
     const require = (isRequired: boolean) =>
-      statusOf(sendJson(instance, "PUT", "/api/v1/namespaces/acme/mfa", ada, { isRequired }));
+      statusOf(sendJson(instance, "PUT", "/api/v1/organizations/acme/mfa", ada, { isRequired }));
     const bob = await openBrowser(instance, "bob");
     const grants = () => bob.send("GET", "/api/v1/repositories/acme/x/-/grants");
     assert.equal(await statusOf(grants()), 200);

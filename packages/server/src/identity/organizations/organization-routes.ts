@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, endpoint, type Request } from "../../http/endpoint.ts";
+import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import { pageParameters } from "../../http/query-parameter.ts";
 import { nextPage, parsePage } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -18,10 +18,6 @@ const admin = { who: "namespace", action: "admin" } as const;
 
 /** Namespaces that several people share. What is set for an organization can be set for a user's own namespace, too. */
 export function organizationEndpoints(deps: IdentityDeps): readonly Endpoint[] {
-  const show = async (_call: Call, request: Request) => {
-    const namespace = await getNamespace(deps, request.params["namespace"] ?? "");
-    return { status: 200, body: { kind: "json", value: describeNamespace(namespace) } } as const;
-  };
   return [
     endpoint({
       id: "organizations.list",
@@ -61,16 +57,10 @@ export function organizationEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       can: view,
       summary: "One organization, or a user's own namespace.",
       reply: async () => (await schemas()).namespaceReply,
-      handle: show,
-    }),
-    endpoint({
-      id: "namespaces.get",
-      method: "GET",
-      path: "/api/v1/namespaces/{namespace}",
-      can: view,
-      summary: "What a namespace is: an organization, or a user's own.",
-      reply: async () => (await schemas()).namespaceReply,
-      handle: show,
+      handle: async (_call, request) => {
+        const namespace = await getNamespace(deps, request.params["namespace"] ?? "");
+        return { status: 200, body: { kind: "json", value: describeNamespace(namespace) } };
+      },
     }),
     endpoint({
       id: "organizations.update",

@@ -40,7 +40,7 @@ eachDatabase((open) => {
       ],
     );
     assert.deepEqual((await house.as("bob", "GET", `${collection}/acme`)).body, made.body);
-    assert.deepEqual((await house.as("bob", "GET", "/api/v1/namespaces/acme")).body, made.body);
+    assert.deepEqual((await house.as("bob", "GET", "/api/v1/organizations/acme")).body, made.body);
     const teams = field((await house.as("bob", "GET", `${collection}/acme/teams`)).body, "teams");
     assert.deepEqual(teams, [
       { name: "owners", role: "admin", description: "", createdAtMs: house.instance.clock.nowMs() },
@@ -129,7 +129,7 @@ eachDatabase((open) => {
 
   test("shows and changes a user's own namespace, which cannot be deleted by itself", async (t) => {
     const house = await startHouse(t, await open(t), ["bob", "carol"]);
-    const own = await house.as("bob", "GET", "/api/v1/namespaces/bob");
+    const own = await house.as("bob", "GET", "/api/v1/organizations/bob");
     assert.equal(field(own.body, "kind"), "user");
     const change = { defaultVisibility: "public", createOnPush: false, description: "mine" };
     const changed = await house.as("bob", "PATCH", `${collection}/bob`, change);

@@ -56,6 +56,7 @@ export function robotEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "PATCH",
       path: item,
       can: admin,
+      needsRecentSignIn: true,
       summary: "Change what is said of a robot, its life and its limits; disable it.",
       body: async () => (await schemas()).robotPatch,
       reply: async () => (await schemas()).robotReply,
@@ -70,6 +71,7 @@ export function robotEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can: admin,
+      needsRecentSignIn: true,
       summary: "Delete a robot with its credential and grants.",
       handle: async (call, request) => {
         await deleteRobot(deps, call, nameIn(request));

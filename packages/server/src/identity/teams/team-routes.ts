@@ -83,6 +83,7 @@ export function teamEndpoints(deps: IdentityDeps): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can: admin,
+      needsRecentSignIn: true,
       summary: "Delete a team with what was granted to it.",
       handle: async (call, request) => {
         await deleteTeam(deps, call, namesIn(request));

@@ -33,6 +33,7 @@ export function tokenIssuerEndpoints(deps: ManageIssuersDeps): readonly Endpoint
       method: "POST",
       path: collection,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Take the tokens of a token service for the repositories of some patterns.",
       body: async () => (await schemas()).newTokenIssuer,
       reply: async () => (await schemas()).tokenIssuerReply,
@@ -47,6 +48,7 @@ export function tokenIssuerEndpoints(deps: ManageIssuersDeps): readonly Endpoint
       method: "DELETE",
       path: `${collection}/{tokenIssuer}`,
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Take its tokens no longer, those already issued included.",
       handle: async (call, request) => {
         await removeTokenIssuer(deps, call, request.params["tokenIssuer"] ?? "");

@@ -16,6 +16,7 @@ export function renameEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "POST",
       path: "/api/v1/repositories/{name}/-/rename",
       can: { who: "repository", action: "admin" },
+      needsRecentSignIn: true,
       summary:
         "Rename a repository, or move it to another namespace where the caller may create; it can still be pulled by the old name.",
       body: async () => (await schemas()).renameRepositoryBody,
@@ -32,6 +33,7 @@ export function renameEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "POST",
       path: "/api/v1/organizations/{namespace}/rename",
       can: { who: "namespace", action: "admin" },
+      needsRecentSignIn: true,
       summary: "Rename an organization with everything in it; its old name leads to it and stays taken.",
       body: async () => (await schemas()).renameNamespaceBody,
       reply: async () => (await schemas()).renamedNamespace,

@@ -47,7 +47,7 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
     endpoint({
       id: "repositories.create",
       method: "POST",
-      path: "/api/v1/namespaces/{namespace}/repositories",
+      path: "/api/v1/organizations/{namespace}/repositories",
       can: { who: "namespace", action: "create" },
       summary: "Create an empty repository; `name` is the whole name.",
       body: async () => (await schemas()).newRepository,
@@ -92,6 +92,7 @@ export function repositoryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       method: "DELETE",
       path: item,
       can: { who: "repository", action: "admin" },
+      needsRecentSignIn: true,
       summary: "Delete a repository with everything in it.",
       handle: async (call, request) => {
         await deleteRepository(deps, call, parseRepositoryName(request.params["name"] ?? ""));

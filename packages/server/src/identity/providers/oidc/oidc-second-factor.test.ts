@@ -85,7 +85,7 @@ eachDatabase((open) => {
     const browser = openRedirectBrowser();
     await attempt({ claims: { acr: "silver" } }, browser);
     assert.equal((await send(browser, "POST", "/api/v1/organizations", { name: "acme" })).status, 201);
-    const path = "/api/v1/namespaces/acme/mfa";
+    const path = "/api/v1/organizations/acme/mfa";
     const required = await sendJson(instance, "PUT", path, ada, { isRequired: true });
     assert.ok(required.status < 300, await required.text());
     const change = () => send(browser, "PATCH", "/api/v1/organizations/acme", { description: "x" });
