@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from "../storage/database/database.ts";
+import { sendNotice } from "../storage/database/send-notice.ts";
 
 const counter = "access";
 
@@ -12,6 +13,7 @@ export async function bumpAccessVersion(tx: Tx): Promise<void> {
     .set((eb) => ({ value: eb("value", "+", 1) }))
     .where("name", "=", counter)
     .execute();
+  await sendNotice(tx, "access");
 }
 
 export async function readAccessVersion(db: Queryable): Promise<number> {

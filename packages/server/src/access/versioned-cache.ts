@@ -6,7 +6,7 @@ import { readAccessVersion } from "./access-version-store.ts";
 /**
  * Facts about rights, kept as long as nobody has changed any. Changes of this process count at once (`changed`); those of others when the
  * access version in the database has moved: on SQLite that is looked up whenever another process has written anything, on
- * PostgreSQL once a second. So a revocation holds everywhere within about a second.
+ * PostgreSQL when another tells of it, and once a second anyway. So a revocation holds everywhere within about a second.
  */
 export interface VersionedCache {
   /** The fact, loaded if it is not certainly current. Absence (`undefined` inside a fact) may be part of a fact. */
@@ -28,6 +28,7 @@ export function createVersionedCache(
   let generation = 0;
   let version: number | undefined;
   let stamp: number | undefined;
+  let notice: number | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   let checking: Promise<void> | undefined;
 
@@ -39,21 +40,24 @@ export function createVersionedCache(
   /** Undefined when everything kept is current now; else a promise of when it is. */
   function refresh(): Promise<void> | undefined {
     const now = database.foreignChangeStamp();
+    const told = database.noticeStamp("access");
     // The distance, as a clock that was set back must not keep what is revoked.
-    const isCurrent = now === undefined ? Math.abs(clock.nowMs() - checkedAtMs) < recheckMs : now === stamp;
+    const isRecent = Math.abs(clock.nowMs() - checkedAtMs) < recheckMs && told === notice;
+    const isCurrent = now === undefined ? isRecent : now === stamp;
     if (isCurrent && version !== undefined) return undefined;
-    checking ??= check(now).finally(() => {
+    checking ??= check(now, told).finally(() => {
       checking = undefined;
     });
     return checking;
   }
 
-  async function check(stampBefore: number | undefined): Promise<void> {
+  async function check(stampBefore: number | undefined, noticeBefore: number | undefined): Promise<void> {
     const startedAtMs = clock.nowMs();
     const found = await readAccessVersion(database.read);
     if (found !== version) forgetAll();
     version = found;
     stamp = stampBefore;
+    notice = noticeBefore;
     checkedAtMs = startedAtMs;
   }
 

@@ -47,6 +47,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
   const blobs = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
   const opened = await openDatabase({
     url: config.databaseUrl,
+    passwordFile: config.databasePasswordFile,
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     log,

@@ -1,6 +1,7 @@
 import { accountSettings } from "./account-settings.ts";
 import { auditSettings } from "./audit-settings.ts";
 import { credentialSettings } from "./credential-settings.ts";
+import { databaseSettings } from "./database-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { jobSettings } from "./job-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
@@ -52,31 +53,7 @@ export const settings = {
     defaultValue: "./data",
     description: "Folder for everything that the embedded defaults keep. Made when missing.",
   }),
-  databaseUrl: textSetting({
-    key: "database.url",
-    variable: "ENTREPOT_DATABASE_URL",
-    defaultValue: undefined,
-    defaultText: "`sqlite:` in the data folder",
-    isSecret: true,
-    description:
-      "`sqlite:PATH`, or `postgres://user:password@host:port/database` for any number of instances.",
-  }),
-  databasePoolSize: numberSetting({
-    key: "database.poolSize",
-    variable: "ENTREPOT_DATABASE_POOL_SIZE",
-    defaultValue: 10,
-    min: 1,
-    max: 1000,
-    description: "PostgreSQL connections of one process. SQLite does not use it.",
-  }),
-  databaseAcquireTimeoutMs: numberSetting({
-    key: "database.acquireTimeoutMs",
-    variable: "ENTREPOT_DATABASE_ACQUIRE_TIMEOUT_MS",
-    defaultValue: 10_000,
-    min: 100,
-    max: 600_000,
-    description: "How long a request waits for a database connection before it is answered 503.",
-  }),
+  ...databaseSettings,
   ...storageSettings,
   secretKey: textSetting({
     key: "secretKey",

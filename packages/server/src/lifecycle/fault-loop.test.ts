@@ -84,7 +84,7 @@ function processOver(world: World): RegistryDeps {
     log: silentLog,
     newUploadId: () => randomUUID() as UploadId, // as: a UUID has the form of an upload id
     instanceId: randomUUID(),
-    manifestCache: createManifestCache(1_000_000, stamp),
+    manifestCache: createManifestCache(1_000_000, { digests: stamp, tags: stamp }),
     blobCache: createBlobCache(1_000_000, stamp),
     sessions: createUploadSessions(),
     defaultNamespace: "library",

@@ -57,11 +57,13 @@ export interface Registry {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const stamp = () => options.database.foreignChangeStamp();
+  const { database } = options;
+  const tags = () => database.foreignChangeStamp();
+  const digests = database.engine === "sqlite" ? tags : () => database.noticeStamp("removal");
   const deps: RegistryDeps = {
     ...options,
-    manifestCache: createManifestCache(options.manifestCacheBytes, stamp),
-    blobCache: createBlobCache(options.blobCacheBytes, stamp),
+    manifestCache: createManifestCache(options.manifestCacheBytes, { digests, tags }),
+    blobCache: createBlobCache(options.blobCacheBytes, digests),
     sessions: createUploadSessions(),
   };
   return {

@@ -1,7 +1,10 @@
 import { sql } from "kysely";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { engineOf } from "../../storage/database/engine-of.ts";
+import { type NoticeTopic, noticeChannel } from "../../storage/database/notice-topics.ts";
 import type { JobDraft } from "./draft-job.ts";
+
+const jobsTopic: NoticeTopic = "jobs";
 
 export const jobStates = ["waiting", "queued", "running", "done", "failed", "cancelled"] as const;
 /** See README.md. 'failed' = a dead letter. */
@@ -65,9 +68,6 @@ export const jobColumns = [
   "finished_at_ms",
 ] as const;
 
-/** What instances listen to, to learn that there is work. */
-export const jobsChannel = "entrepot_jobs";
-
 /**
  * Queues it; tells its id. When one of the same unique key waits already there is no second: that one's id is told, and it is moved forward where the
  * new one would have come earlier. On PostgreSQL, whoever listens is told at the commit.
@@ -117,7 +117,7 @@ export async function insertJob(
     )
     .returning("id")
     .$if(engineOf(tx) === "postgres" && state === "queued", (query) =>
-      query.returning(sql`pg_notify(${sql.lit(jobsChannel)}, '')`.as("told")),
+      query.returning(sql`pg_notify(${sql.lit(noticeChannel)}, ${sql.lit(jobsTopic)})`.as("told")),
     )
     .executeTakeFirstOrThrow();
   return row.id;

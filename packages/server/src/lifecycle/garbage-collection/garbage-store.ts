@@ -1,6 +1,7 @@
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { sendNotice } from "../../storage/database/send-notice.ts";
 
 export interface ManifestCandidate {
   readonly id: number;
@@ -103,6 +104,7 @@ export async function deleteUnnamedLinks(
     .where("digest", "not in", named)
     .returning("blob_id")
     .execute();
+  if (removed.length > 0) await sendNotice(tx, "removal");
   return removed.map((row) => row.blob_id);
 }
 

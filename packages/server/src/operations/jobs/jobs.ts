@@ -1,6 +1,5 @@
 import type { Registry as MetricsRegistry } from "prom-client";
 import { type JobKind, jobKind } from "../../activity/jobs/job-kind.ts";
-import { jobsChannel } from "../../activity/jobs/job-store.ts";
 import type { Endpoint } from "../../http/endpoint.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -63,7 +62,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     async start() {
       await registerKinds(deps.database, kinds.values(), deps.clock.nowMs());
       if (deps.isAlone) await deps.database.transaction((tx) => endLeases(tx), { durable: false });
-      stopListening = deps.database.listen(jobsChannel, runner.wake);
+      stopListening = deps.database.onNotice("jobs", runner.wake);
       runner.start();
     },
     async stop() {

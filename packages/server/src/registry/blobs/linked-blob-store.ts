@@ -5,6 +5,7 @@ import { toVisibility } from "../../access/rights-store.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { sendNotice } from "../../storage/database/send-notice.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
 
 const inRepository = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
@@ -162,6 +163,7 @@ export async function unlinkBlob(
     .executeTakeFirst();
   if (removed === undefined) return false;
   await markUnlinkedBlobs(tx, [removed.blob_id], link.nowMs);
+  await sendNotice(tx, "removal");
   return true;
 }
 

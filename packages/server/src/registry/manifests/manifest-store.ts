@@ -3,6 +3,7 @@ import type { ParsedManifest } from "@entrepot/oci/manifest";
 import type { Reference } from "@entrepot/oci/reference";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { sendNotice } from "../../storage/database/send-notice.ts";
 import type { StoredManifest } from "./manifest-cache.ts";
 
 const byDigest = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
@@ -171,4 +172,5 @@ export async function listReferences(tx: Tx, manifestId: number): Promise<readon
 /** Deletes the row of a manifest; its references go with it. Its tags must be gone before. */
 export async function deleteManifestRow(tx: Tx, manifestId: number): Promise<void> {
   await tx.deleteFrom("manifests").where("id", "=", manifestId).execute();
+  await sendNotice(tx, "removal");
 }

@@ -1,6 +1,7 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { sql } from "kysely";
 import type { Tx } from "../../storage/database/database.ts";
+import { sendNotice } from "../../storage/database/send-notice.ts";
 
 /** Forgets that a repository had the name. */
 export async function deleteRepositoryAlias(tx: Tx, name: string): Promise<void> {
@@ -28,6 +29,7 @@ export async function moveRepository(
     .insertInto("repository_aliases")
     .values({ name: move.from, repository_id: move.id, created_at_ms: move.nowMs })
     .execute();
+  await sendNotice(tx, "removal");
 }
 
 /** Whether a repository has the name now. */
@@ -72,6 +74,7 @@ export async function moveNamespace(
   const rest = from.length + 1;
   const moved = (column: string) => sql<string>`${to} || substr(${sql.ref(column)}, ${sql.lit(rest)})`;
   await tx.updateTable("namespaces").set({ name: to }).where("id", "=", id).execute();
+  await sendNotice(tx, "removal");
   await tx
     .updateTable("repositories")
     .set({ name: moved("name") })

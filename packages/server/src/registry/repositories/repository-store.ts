@@ -5,6 +5,7 @@ import { readableCandidates } from "../../access/readable-store.ts";
 import { toVisibility } from "../../access/rights-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forKeyShare, forNoKeyUpdate, forShare, forUpdate } from "../../storage/database/row-locks.ts";
+import { sendNotice } from "../../storage/database/send-notice.ts";
 
 export interface RepositoryRow extends ListedRepository {
   readonly state: RepositoryState;
@@ -162,6 +163,7 @@ export async function listRepositories(
 /** Deletes the repository's row; what hangs on it (manifests, tags, links, uploads, grants) goes by cascade. */
 export async function deleteRepositoryRow(tx: Tx, repositoryId: number): Promise<void> {
   await tx.deleteFrom("repositories").where("id", "=", repositoryId).execute();
+  await sendNotice(tx, "removal");
 }
 
 function toRepository(row: {

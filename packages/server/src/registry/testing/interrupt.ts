@@ -19,7 +19,8 @@ export function beforeTransaction(
         return database.transaction(work, options);
       },
       foreignChangeStamp: () => database.foreignChangeStamp(),
-      listen: database.listen,
+      onNotice: database.onNotice,
+      noticeStamp: (topic) => database.noticeStamp(topic),
       probe: (timeoutMs) => database.probe(timeoutMs),
       close: () => database.close(),
     },

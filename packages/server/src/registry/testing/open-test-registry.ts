@@ -17,6 +17,7 @@ import { createManifestCache } from "../manifests/manifest-cache.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { createUploadSessions } from "../uploads/upload-sessions.ts";
 import { createFaults, type Faults } from "./faults.ts";
+import { markTransactions, outsideTransactions } from "./outside-transactions.ts";
 
 export interface LogLine {
   readonly level: "error" | "warn" | "info" | "debug";
@@ -76,18 +77,25 @@ export async function openTestRegistry(
   let nowMs = 1_800_000_000_000;
   const clock: Clock = { nowMs: () => nowMs };
   const faults = createFaults();
-  const database = await open(t, { onQuery: faults.onQuery });
+  const { database, isInTransaction } = markTransactions(await open(t, { onQuery: faults.onQuery }));
   const blobs = createMemoryBlobStore(clock);
   const lines: LogLine[] = [];
   const log = capturingLog(lines);
   const access = createTestAccess(database, clock, options.anonymousAccess ?? "none");
-  const stores = { database, blobs: withFaults(blobs, faults), clock, access, log };
+  const stores = {
+    database,
+    blobs: outsideTransactions(withFaults(blobs, faults), isInTransaction),
+    clock,
+    access,
+    log,
+  };
+  const stamp = () => database.foreignChangeStamp();
   const instance = (instanceId: string): RegistryDeps => ({
     ...stores,
     newUploadId: () => newUuid() as UploadId, // as: a UUID has the form of an upload id
     instanceId,
-    manifestCache: createManifestCache(1_000_000, () => database.foreignChangeStamp()),
-    blobCache: createBlobCache(1_000_000, () => database.foreignChangeStamp()),
+    manifestCache: createManifestCache(1_000_000, { digests: stamp, tags: stamp }),
+    blobCache: createBlobCache(1_000_000, stamp),
     sessions: createUploadSessions(),
     defaultNamespace: "library",
     defaultVisibility: options.defaultVisibility ?? "private",

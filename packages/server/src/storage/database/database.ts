@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from "kysely";
+import type { NoticeTopic } from "./notice-topics.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a store function takes first: either the database or the transaction it runs in. */
@@ -24,7 +25,7 @@ export interface Database {
   /**
    * Runs `work` in one transaction and returns what it returns once the commit is durable. Rolls back when `work` throws.
    * Repeats `work` after a deadlock or serialization failure (at most three times), so `work` has no effect but SQL. No other input or output may
-   * be awaited inside. Waits for a connection at most `acquireTimeoutMs`, then throws `OVERLOADED`.
+   * be awaited inside. Waits for a connection at most `acquireTimeoutMs`, then throws `UNAVAILABLE`.
    */
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /**
@@ -33,11 +34,16 @@ export interface Database {
    */
   foreignChangeStamp(): number | undefined;
   /**
-   * Calls back, soon after the commit, when any instance has said something on the channel (`pg_notify`), and whenever something may have been missed.
-   * Only a hint that saves waiting: on SQLite, and while the connection is being made again, nothing is heard, so whoever listens also looks now and then.
-   * The result ends it. The channel is a plain lower-case word.
+   * Changes when any process has told of such a change by `sendNotice`. On PostgreSQL within milliseconds of the commit; at the latest three seconds after
+   * it, when the connection that listens is lost without a word: then, and until it listens again, undefined, and what was read must not be
+   * cached. On SQLite the same as `foreignChangeStamp`. Synchronous and cheap.
    */
-  readonly listen: (channel: string, onNotified: () => void) => () => void;
+  noticeStamp(topic: NoticeTopic): number | undefined;
+  /**
+   * Calls back on each such notice, and when some may have been missed. Only a hint that saves waiting: on SQLite, and while the connection is being made
+   * again, nothing is heard, so whoever listens also looks now and then. What is returned ends it.
+   */
+  readonly onNotice: (topic: NoticeTopic, listener: () => void) => () => void;
   /** Throws unless the database answers a trivial query within `timeoutMs`. */
   probe(timeoutMs: number): Promise<void>;
   close(): Promise<void>;

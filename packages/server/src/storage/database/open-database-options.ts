@@ -3,9 +3,11 @@ import type { Log } from "../../lib/log.ts";
 export interface OpenDatabaseOptions {
   /** `sqlite:PATH`, `sqlite::memory:` (private, gone when closed; for tests), or `postgres://USER:PASSWORD@HOST/DATABASE`. */
   readonly url: string;
+  /** Holds the password of a PostgreSQL url, which then needs none. Read for each new connection, so that it can change while running. */
+  readonly passwordFile?: string | undefined;
   /** Connections at most (PostgreSQL). SQLite has one for writing and one for reading, whatever this says. */
   readonly poolSize: number;
-  /** How long a transaction or a read waits for its turn before it fails with `OVERLOADED`. */
+  /** How long a transaction or a read waits for its turn before it fails with `UNAVAILABLE`. */
   readonly acquireTimeoutMs: number;
   readonly log: Log;
   /**

@@ -123,7 +123,7 @@ eachDatabase((open) => {
     await assert.rejects(database.transaction(async () => {}));
   });
 
-  test("answers or refuses a probe in time while every connection for writing is taken", async (t) => {
+  test("answers a probe in time while every connection for writing is taken", async (t) => {
     const database = await open(t, { poolSize: 1, acquireTimeoutMs: 60_000 });
     const begun = Promise.withResolvers<void>();
     const end = Promise.withResolvers<void>();
@@ -134,9 +134,7 @@ eachDatabase((open) => {
     });
     await begun.promise;
     const startMs = performance.now();
-    const probe = database.probe(50);
-    if (open.engine === "sqlite") await probe;
-    else await assert.rejects(probe, hasCode("UNAVAILABLE", /does not answer/));
+    await database.probe(1_000);
     assert.ok(performance.now() - startMs < 30_000, "long before a connection would have been waited for");
     end.resolve();
     await held;

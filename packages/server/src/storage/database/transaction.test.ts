@@ -123,7 +123,7 @@ eachDatabase((open) => {
     assert.equal((await leaseNames(database.read)).length, 50);
   });
 
-  test("says OVERLOADED when no connection comes free in time, and does not run the work later", async (t) => {
+  test("says UNAVAILABLE when no connection comes free in time, and does not run the work later", async (t) => {
     const database = await open(t, { poolSize: 1, acquireTimeoutMs: 60 });
     const held = await holdConnection(database);
     let ran = false;
@@ -131,7 +131,7 @@ eachDatabase((open) => {
       database.transaction(async () => {
         ran = true;
       }),
-      (error) => error instanceof AppError && error.code === "OVERLOADED" && error.retryAfterSeconds === 1,
+      (error) => error instanceof AppError && error.code === "UNAVAILABLE" && error.retryAfterSeconds === 1,
     );
     held.end();
     await held.ended;
@@ -308,14 +308,14 @@ eachDatabase((open) => {
       assert.deepEqual(await leaseNames(database.read), ["after", "held"]);
     });
 
-    test("says OVERLOADED when another process writes for too long", async (t) => {
+    test("says UNAVAILABLE when another process writes for too long", async (t) => {
       const url = await open.url(t);
       const database = await open(t, { url, acquireTimeoutMs: 80 });
       const other = await open(t, { url });
       const held = await holdConnection(other);
       await assert.rejects(
         database.transaction((tx) => insertLease(tx, "never")),
-        (error) => error instanceof AppError && error.code === "OVERLOADED",
+        (error) => error instanceof AppError && error.code === "UNAVAILABLE",
       );
       held.end();
       await held.ended;

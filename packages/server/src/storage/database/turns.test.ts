@@ -27,7 +27,7 @@ test("lets as many in as there are places, then the others in the order in which
 test("refuses who waited too long and gives the turn to the next one", async () => {
   const turns = createTurns(1, 20);
   await turns.acquire();
-  await assert.rejects(turns.acquire(), isCode("OVERLOADED"));
+  await assert.rejects(turns.acquire(), isCode("UNAVAILABLE"));
   const next = turns.acquire();
   turns.release();
   await next; // a turn that had gone to the one who gave up would be lost

@@ -5,7 +5,7 @@ import { AppError } from "../../lib/app-error.ts";
 export interface Turns {
   /**
    * Resolves when it is the caller's turn, with the time (`performance.now()`) until which the caller may go on waiting for other
-   * things. Throws `OVERLOADED` when the turn did not come in time, `UNAVAILABLE` after `close`; either way it will not come
+   * things. Throws `UNAVAILABLE` when the turn did not come in time or after `close`; either way it will not come
    * later. Whoever got a turn gives it back with `release`, once.
    */
   acquire(): Promise<number>;
@@ -29,7 +29,7 @@ export function createTurns(holders: number, waitLimitMs: number): Turns {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         waiting.delete(waiter);
-        reject(overloaded());
+        reject(busy());
       }, waitLimitMs);
       const waiter: Waiter = {
         grant: () => {
@@ -73,8 +73,8 @@ export function createTurns(holders: number, waitLimitMs: number): Turns {
 }
 
 /** The answer to whoever waited too long for the database. */
-export function overloaded(): AppError {
-  return new AppError("OVERLOADED", "the database is busy; try again in a moment", { retryAfterSeconds: 1 });
+export function busy(): AppError {
+  return new AppError("UNAVAILABLE", "the database is busy; try again in a moment", { retryAfterSeconds: 1 });
 }
 
 function closed(): AppError {

@@ -28,7 +28,8 @@ export function unopenedDatabase(): Database {
     read,
     transaction: refuse,
     foreignChangeStamp: () => undefined,
-    listen: () => () => {},
+    noticeStamp: () => undefined,
+    onNotice: () => () => {},
     probe: refuse,
     close: async () => {},
   };

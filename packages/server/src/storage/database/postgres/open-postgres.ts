@@ -1,28 +1,37 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { Kysely, sql } from "kysely";
-import { Client, Pool, type PoolConfig } from "pg";
+import { Kysely } from "kysely";
+import { Client, type ClientConfig, Pool } from "pg";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Database, Tx } from "../database.ts";
-import { connectionLost, isConcurrencyFailure } from "../database-error.ts";
+import { connectionLost, isConcurrencyFailure, translateDatabaseError } from "../database-error.ts";
 import { migrate } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
-import { createNotificationListener } from "./notification-listener.ts";
+import { clientConfig } from "./client-config.ts";
+import { listenForNotices } from "./listen-for-notices.ts";
 import { createPostgresDialect, createStatementNames } from "./postgres-dialect.ts";
-import { valueParsers } from "./value-parsers.ts";
 
 const statementTimeoutMs = 30_000;
 /** How long a migration waits for another instance's migration, or for the transactions that use a table it changes. */
 const migrationLockTimeoutMs = 300_000;
 const maxRetries = 3;
+const probeIdleMs = 30_000;
+const heartbeatTimeoutMs = 1_000;
 
 /** See `openDatabase`. */
 export async function openPostgres(options: OpenDatabaseOptions): Promise<Database> {
   checkUrl(options.url);
   await migrateServer(options);
-  const pool = createPool(options, { max: options.poolSize, statementTimeoutMs });
+  const timed = clientConfig(options, statementTimeoutMs);
+  const pool = createPool(options, { ...timed, max: options.poolSize });
+  // Of their own, so that neither health checks nor the news of others wait behind a pool that is exhausted.
+  const probes = createPool(options, { ...timed, max: 1, idleTimeoutMillis: probeIdleMs });
+  const notices = listenForNotices({
+    createClient: () => new Client(clientConfig(options, heartbeatTimeoutMs)),
+    log: options.log,
+  });
   const turns = createTurns(options.poolSize, options.acquireTimeoutMs);
   const statements = createStatementNames(300, 32);
   const connect = (begin: string): Kysely<Tables> =>
@@ -33,13 +42,10 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   // One round trip, not two. The commit is ordered and visible as ever, but may be lost when the server crashes.
   const relaxed = connect("begin isolation level read committed; set local synchronous_commit = off");
 
-  const listener = createNotificationListener(options.url, options.log);
-
   async function close(): Promise<void> {
-    await listener.close();
     await turns.close();
-    await Promise.all([durable.destroy(), relaxed.destroy()]);
-    await pool.end();
+    await Promise.all([durable.destroy(), relaxed.destroy(), notices.close()]);
+    await Promise.all([pool.end(), probes.end()]);
   }
   let closing: Promise<void> | undefined;
 
@@ -49,8 +55,9 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
     transaction: (work, transactionOptions) =>
       runWithRetries(transactionOptions?.durable === false ? relaxed : durable, work),
     foreignChangeStamp: () => undefined,
-    listen: listener.listen,
-    probe: (timeoutMs) => withTimeout(sql`select 1`.execute(durable), timeoutMs),
+    noticeStamp: (topic) => notices.stamp(topic),
+    onNotice: notices.on,
+    probe: (timeoutMs) => withTimeout(probe(probes), timeoutMs),
     close() {
       closing ??= close();
       return closing;
@@ -93,7 +100,7 @@ async function runWithRetries<T>(db: Kysely<Tables>, work: (tx: Tx) => Promise<T
 
 /** A connection of its own: a migration may take longer than any statement should, and so may waiting for another's. */
 async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
-  const pool = createPool(options, { max: 1, statementTimeoutMs: 0 });
+  const pool = createPool(options, { ...clientConfig(options, 0), max: 1 });
   const db = new Kysely<Tables>({
     dialect: createPostgresDialect({
       pool,
@@ -111,31 +118,26 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
   }
 }
 
-function createPool(
-  options: OpenDatabaseOptions,
-  limits: { readonly max: number; readonly statementTimeoutMs: number },
-): Pool {
-  const config: PoolConfig = {
-    connectionString: options.url,
-    max: limits.max,
-    connectionTimeoutMillis: options.acquireTimeoutMs,
-    application_name: "entrepot",
-    keepAlive: true,
-    types: valueParsers,
-    // On the server, and here for the case that the server is gone without a word.
-    ...(limits.statementTimeoutMs === 0
-      ? {}
-      : {
-          statement_timeout: limits.statementTimeoutMs,
-          query_timeout: limits.statementTimeoutMs + 5000,
-          idle_in_transaction_session_timeout: 2 * limits.statementTimeoutMs,
-        }),
-  };
+function createPool(options: OpenDatabaseOptions, config: ClientConfig & PoolLimits): Pool {
   const pool = new Pool(config);
   // Without listeners Node ends the process when a connection breaks. Whoever uses it is told by the failing query.
   pool.on("error", (error) => options.log.warn({ error }, "idle database connection lost"));
   pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
+}
+
+interface PoolLimits {
+  readonly max: number;
+  readonly idleTimeoutMillis?: number;
+}
+
+async function probe(pool: Pool): Promise<void> {
+  try {
+    await pool.query("select 1");
+  } catch (error) {
+    const translated = translateDatabaseError(error);
+    throw translated === error ? connectionLost(error) : translated;
+  }
 }
 
 async function withTimeout(work: Promise<unknown>, timeoutMs: number): Promise<void> {

@@ -119,6 +119,16 @@ async function createDatabase(
   // On the write connection, for which its own commits do not count as changes (https://www.sqlite.org/pragma.html#pragma_data_version).
   const dataVersion = writeDb.prepare("pragma data_version");
 
+  function foreignChangeStamp(): number | undefined {
+    try {
+      const version = dataVersion.get()?.["data_version"];
+      // A failed flush leaves a commit that its caller was told has failed: whatever was cached must go.
+      return typeof version === "number" ? version * 2 + flusher.failures() : undefined;
+    } catch {
+      return undefined; // for example while another process recovers the log: then nothing may be cached
+    }
+  }
+
   const unfinished = new Set<Promise<unknown>>();
 
   async function runTransaction<T>(work: (tx: Tx) => Promise<T>, isDurable: boolean): Promise<T> {
@@ -152,16 +162,9 @@ async function createDatabase(
         unfinished.delete(running);
       }
     },
-    foreignChangeStamp() {
-      try {
-        const version = dataVersion.get()?.["data_version"];
-        // A failed flush leaves a commit that its caller was told has failed: whatever was cached must go.
-        return typeof version === "number" ? version * 2 + flusher.failures() : undefined;
-      } catch {
-        return undefined; // for example while another process recovers the log: then nothing may be cached
-      }
-    },
-    listen: () => () => {},
+    foreignChangeStamp,
+    noticeStamp: foreignChangeStamp,
+    onNotice: () => () => {},
     async probe() {
       flusher.assertHealthy();
       await sql`select value from counters limit 1`.execute(reader); // synchronous, so there is nothing to time

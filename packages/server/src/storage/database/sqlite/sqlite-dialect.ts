@@ -12,7 +12,7 @@ import {
   SqliteQueryCompiler,
 } from "kysely";
 import { isSqliteBusy, translateDatabaseError } from "../database-error.ts";
-import { overloaded, type Turns } from "../turns.ts";
+import { busy, type Turns } from "../turns.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 
 /** Kysely over one connection. */
@@ -102,7 +102,7 @@ class SqliteDriver implements Driver {
         return;
       } catch (error) {
         if (!isSqliteBusy(error)) throw translateDatabaseError(error);
-        if (performance.now() >= lease.deadlineMs) throw overloaded();
+        if (performance.now() >= lease.deadlineMs) throw busy();
       }
       await delay(randomInt(2, 15));
     }

@@ -15,6 +15,8 @@ const startTimeoutMs = 30_000;
 export interface PostgresCluster {
   /** Of the maintenance database. The user may create databases. */
   readonly url: string;
+  /** Ends the server as a crash does and starts it again; resolves when it answers. */
+  restart(): Promise<void>;
   /** Stops the server and removes its files. Repeatable. */
   stop(): Promise<void>;
 }
@@ -48,7 +50,22 @@ export async function startPostgresCluster(installRoot = "/usr/lib/postgresql"):
     await runFirst([...asOwner, join(binaries, "initdb"), ...initdb]);
     const server = await startServer([...asOwner, ...serverCommand(binaries, folder)], folder);
     const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}`;
-    const cluster: PostgresCluster = { url, stop: () => stopServer(server, folder) };
+    const command = [
+      ...asOwner,
+      join(binaries, "pg_ctl"),
+      "restart",
+      "-m",
+      "immediate",
+      "-w",
+      "-D",
+      data,
+      "-l",
+    ];
+    const cluster: PostgresCluster = {
+      url,
+      restart: () => runFirst([...command, join(folder, "log-after-restart")]),
+      stop: () => stopServer(server, folder),
+    };
     await waitUntilReady(url, server, folder);
     return cluster;
   } catch (error) {
@@ -87,8 +104,9 @@ function serverCommand(binaries: string, folder: string): readonly string[] {
   };
   const script = `"$@" & server=$!
 cat >/dev/null
-kill -QUIT $server
+kill -QUIT $(head -n 1 "$FOLDER/data/postmaster.pid")
 wait $server
+while [ -e "$FOLDER/data/postmaster.pid" ]; do sleep 0.02; done
 rm -rf "$FOLDER"`;
   const postgres = [join(binaries, "postgres"), "-D", join(folder, "data")];
   const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { eachDatabase } from "../storage/database/testing/each-database.ts";
+import { imageBytes, pushImage, repositoryName } from "./testing/content.ts";
+import { openTestRegistry, type TestRegistry } from "./testing/open-test-registry.ts";
+import { serveRegistry } from "./testing/serve-registry.ts";
+
+const name = repositoryName("acme/app");
+
+/** The statements that are sent while `work` runs. */
+async function statementsOf(
+  registry: TestRegistry,
+  work: () => Promise<unknown>,
+): Promise<readonly string[]> {
+  const sent: string[] = [];
+  registry.faults.watch((sql) => void sent.push(sql));
+  try {
+    await work();
+  } finally {
+    registry.faults.watch(undefined);
+  }
+  return sent;
+}
+
+/** Until what other instances do is heard of. */
+async function listening({ database }: TestRegistry): Promise<void> {
+  while (database.noticeStamp("removal") === undefined) await delay(5);
+}
+
+async function start(t: TestContext, registry: TestRegistry) {
+  await listening(registry);
+  const digest = await pushImage(registry, name, { layers: ["a"] }, ["v1"]);
+  const served = await serveRegistry(t, registry);
+  const fetch = (path: string, init?: RequestInit) => served.fetch(path, init);
+  const get = async (path: string, status = 200) => {
+    const response = await fetch(`/v2/acme/app/${path}`);
+    await response.arrayBuffer();
+    assert.equal(response.status, status, path);
+  };
+  await get("tags/list"); // rights are known from now on
+  return { digest, get, fetch };
+}
+
+eachDatabase((open) => {
+  test("a manifest is read by one statement, and again by none; by tag again by none where others' pushes cost none to see", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const { digest, get } = await start(t, registry);
+    const count = async (path: string) => (await statementsOf(registry, () => get(path))).length;
+    assert.equal(await count(`manifests/${digest}`), 1, "by digest, first");
+    assert.equal(await count(`manifests/${digest}`), 0, "by digest, again");
+    assert.equal(await count("manifests/v1"), 1, "by tag, first");
+    assert.equal(await count("manifests/v1"), open.engine === "sqlite" ? 0 : 1, "by tag, again");
+    const { config } = JSON.parse(imageBytes({ layers: ["a"] }).toString());
+    assert.equal(await count(`blobs/${config.digest}`), 1, "blob, first");
+    assert.equal(await count(`blobs/${config.digest}`), 0, "blob, again");
+  });
+
+  test("a tag that one instance moved is what the next read of another shows, and content taken away is soon gone there", async (t) => {
+    const url = await open.url(t);
+    const openSame: typeof open = Object.assign(
+      (context: TestContext, options = {}) => open(context, { ...options, url }),
+      { engine: open.engine, url: async () => url },
+    );
+    const own = await openTestRegistry(openSame, t);
+    const { digest, get, fetch } = await start(t, own);
+    const other = await openTestRegistry(openSame, t);
+    await get(`manifests/${digest}`);
+    for (let round = 0; round < 20; round += 1) {
+      const moved = await pushImage(other, name, { layers: [`layer ${round}`] }, ["v1"]);
+      const response = await fetch("/v2/acme/app/manifests/v1", { method: "HEAD" });
+      assert.equal(response.headers.get("docker-content-digest"), moved, "the very next read");
+    }
+    const served = await serveRegistry(t, other);
+    const deleted = await served.fetch(`/v2/acme/app/manifests/${digest}`, { method: "DELETE" });
+    assert.equal(deleted.status, 202);
+    const startMs = performance.now();
+    while ((await fetch(`/v2/acme/app/manifests/${digest}`)).status !== 404) {
+      assert.ok(performance.now() - startMs < 3_000);
+    }
+    t.diagnostic(`gone everywhere ${(performance.now() - startMs).toFixed(1)} ms after the answer`);
+  });
+});
