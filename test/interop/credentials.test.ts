@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manage, textAt } from "../identity/two-instances.ts";
-import { needs, pathOf } from "./clients.ts";
+import { needs } from "./clients.ts";
+import { startDocker } from "./start-docker.ts";
 import { openWorkplace, type Workplace } from "./workplace.ts";
 
 /** What a client signs in with. */
@@ -20,27 +21,10 @@ test(
   needs(...clients),
   async (t) => {
     const place = await openWorkplace(t, "docker 28");
-    const { folder } = place;
     await place.sh(
       "skopeo_login; seed tiny acme/tiny:1; seed tiny other/tiny:1; skopeo logout $R >/dev/null",
     );
-    await place.startDaemon(
-      [
-        pathOf("docker 28"),
-        "--data-root",
-        `${folder}/dk`,
-        "--exec-root",
-        `${folder}/dx`,
-        "--pidfile",
-        `${folder}/dockerd.pid`,
-        "--iptables=false",
-        "--ip6tables=false",
-        "--bridge=none",
-        "-H",
-        `unix://${folder}/docker.sock`,
-      ],
-      "docker version >/dev/null 2>&1",
-    );
+    await startDocker(place);
     for (const { kind, username, secret } of await makeCredentials(place)) {
       const output = await place.sh(`U='${username}'; S='${secret}'
 refused 'unauthorized|invalid|denied|authentication' skopeo login --tls-verify=false -u "$U" --password-stdin $R <<<"wrong$S"

@@ -47,20 +47,38 @@ const manifestTypes = [
 
 /** Opens a workplace whose scripts find the named clients on their PATH, the first one first. */
 export function openWorkplace(t: TestContext, ...clients: readonly Client[]): Promise<Workplace> {
-  return open(t, clients, false);
+  return open(t, clients, { isTls: false });
+}
+
+/** The same with settings of the registry. */
+export function openWorkplaceWith(
+  t: TestContext,
+  settings: Readonly<Record<string, string>>,
+  ...clients: readonly Client[]
+): Promise<Workplace> {
+  return open(t, clients, { isTls: false, settings });
 }
 
 /** The same behind a proxy that ends TLS, with a certificate that `$W/tls/ca.crt` vouches for. */
 export function openTlsWorkplace(t: TestContext, ...clients: readonly Client[]): Promise<Workplace> {
-  return open(t, clients, true);
+  return open(t, clients, { isTls: true });
 }
 
-async function open(t: TestContext, clients: readonly Client[], isTls: boolean): Promise<Workplace> {
+interface Kind {
+  readonly isTls: boolean;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+async function open(
+  t: TestContext,
+  clients: readonly Client[],
+  { isTls, settings }: Kind,
+): Promise<Workplace> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-interop-"));
   const server = await startServer({
     dataDir: join(folder, "data"),
     port: await freePort(),
-    settings: { ENTREPOT_TRUST_PROXY: String(isTls) },
+    settings: { ENTREPOT_TRUST_PROXY: String(isTls), ...settings },
   });
   const certificate = isTls ? await makeCertificate(folder) : undefined;
   const proxy = await startLoggingProxy(Number(new URL(server.origin).port), certificate);

@@ -33,6 +33,8 @@ export interface UserActor {
     | "session";
   /** Set when an access token was shown, directly or through a token that was got with it. */
   readonly accessTokenId: number | undefined;
+  /** Which of its two secrets that was: what is got with a secret ends with it. Undefined = not known, or no access token. */
+  readonly secretId?: number;
   /** Elevations that they hold now; what they do is recorded as done under these. */
   readonly elevationIds?: readonly number[];
   /** An administrator for the time of an elevation only: must not make that last. */

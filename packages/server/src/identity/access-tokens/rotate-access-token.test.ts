@@ -11,6 +11,7 @@ import {
   insertRepository,
   password,
   sendJson,
+  service,
   startIdentity,
   type TestIdentity,
   textField,
@@ -87,6 +88,58 @@ eachDatabase((open) => {
     assert.equal((await revoke()).status, 404);
     assert.equal(await me(instance, bearer(second)), 401);
     assert.equal(await me(instance, bearer(third)), 200);
+  });
+
+  test("what was got with a secret ends with it, and what was got with the other goes on", async (t) => {
+    const instance = await start(t, await open(t));
+    const { id, secret: first } = await make(instance, { name: "ci" });
+    const logIn = async (secret: string) => {
+      const body = {
+        grant_type: "password",
+        service,
+        client_id: "docker",
+        access_type: "offline",
+      };
+      const form = new URLSearchParams({ ...body, username: administrator, password: secret });
+      const reply: unknown = await (await instance.fetch("/token", { method: "POST", body: form })).json();
+      return { bearer: textField(reply, "access_token"), refresh: textField(reply, "refresh_token") };
+    };
+    const refresh = async (token: string) => {
+      const body = {
+        grant_type: "refresh_token",
+        service,
+        client_id: "docker",
+        refresh_token: token,
+      };
+      return instance.fetch("/token", { method: "POST", body: new URLSearchParams(body) });
+    };
+    const old = await logIn(first);
+    const second = await rotate(instance, id, { graceSeconds: 3_600 });
+    const fresh = await logIn(second);
+    const refreshed: unknown = await (await refresh(old.refresh)).json();
+    const older = [old.bearer, textField(refreshed, "access_token")];
+    const ping = async (token: string) =>
+      (await instance.fetch("/api/v1/me", { authorization: bearer(token) })).status;
+    for (const token of [...older, fresh.bearer]) assert.equal(await ping(token), 200);
+
+    const listed: unknown = await (await instance.fetch(`${path}/${id}`, { authorization: ada })).json();
+    const secrets = field(listed, "secrets");
+    assert.ok(Array.isArray(secrets));
+    const which = Number(field(secrets[0], "id"));
+    await instance.fetch(`${path}/${id}/secrets/${which}`, { method: "DELETE", authorization: ada });
+    for (const token of older) assert.equal(await ping(token), 401, "of the secret that was revoked");
+    assert.equal((await refresh(old.refresh)).status, 401);
+    const forged = old.refresh.replace(/[.][0-9]+$/, `.${String(field(secrets[1], "id"))}`);
+    for (const token of [forged, old.refresh.replace(/[.][0-9]+$/, "")]) {
+      assert.equal((await refresh(token)).status, 401, "its number is part of it");
+    }
+    assert.equal(await ping(fresh.bearer), 200);
+    assert.equal((await refresh(fresh.refresh)).status, 200);
+
+    await rotate(instance, id, { graceSeconds: 60 });
+    instance.clock.move(61_000);
+    assert.equal(await ping(fresh.bearer), 401, "its grace is over");
+    assert.equal((await refresh(fresh.refresh)).status, 401);
   });
 
   test("two rotations at once leave two secrets that work", async (t) => {

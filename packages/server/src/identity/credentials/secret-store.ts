@@ -33,17 +33,23 @@ export async function findSecret(
   db: Queryable,
   hashes: readonly string[],
 ): Promise<
-  | { readonly accessTokenId: number; readonly userId: number; readonly expiresAtMs: number | undefined }
+  | {
+      readonly id: number;
+      readonly accessTokenId: number;
+      readonly userId: number;
+      readonly expiresAtMs: number | undefined;
+    }
   | undefined
 > {
   const row = await db
     .selectFrom("access_token_secrets as s")
     .innerJoin("access_tokens as t", "t.id", "s.access_token_id")
-    .select(["s.access_token_id", "t.user_id", "s.expires_at_ms"])
+    .select(["s.id", "s.access_token_id", "t.user_id", "s.expires_at_ms"])
     .where("s.secret_hash", "in", [...hashes])
     .executeTakeFirst();
   if (row === undefined) return undefined;
   return {
+    id: row.id,
     accessTokenId: row.access_token_id,
     userId: row.user_id,
     expiresAtMs: row.expires_at_ms ?? undefined,

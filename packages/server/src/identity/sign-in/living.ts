@@ -1,12 +1,15 @@
 import type { UseLimits, UserActor } from "../../access/actor.ts";
 import { isInNetworks } from "../../lib/ip-network.ts";
 import type { AccessToken } from "../access-tokens/access-token-store.ts";
+import type { CredentialSecret } from "../credentials/secret-store.ts";
 import type { User } from "../users/user-store.ts";
 
 /** A user who may sign in, and what they sign in with: an access token, or else their password. */
 export interface Living {
   readonly user: User;
   readonly accessToken: AccessToken | undefined;
+  /** Those of the access token that are there, past ones perhaps included. */
+  readonly secrets?: readonly Pick<CredentialSecret, "id" | "expiresAtMs">[];
   /** Of the present password; undefined with an access token, which outlives a change of the password. */
   readonly passwordEpoch: string | undefined;
 }
@@ -23,10 +26,18 @@ export function isUsable(token: AccessToken, nowMs: number, remoteAddress: strin
   return token.networks === undefined || isInNetworks(token.networks, remoteAddress);
 }
 
-/** The actor of a user who has shown a credential. */
+/** Whether the secret is still one of the access token's; what was got with it ends with it. */
+export function hasSecret({ secrets = [] }: Living, secretId: number, nowMs: number): boolean {
+  return secrets.some(
+    ({ id, expiresAtMs }) => id === secretId && (expiresAtMs === undefined || expiresAtMs > nowMs),
+  );
+}
+
+/** The actor of a user who has shown a credential; `secretId` is that of the access token's secret, where one was shown or led to it. */
 export function actorOf(
   { user, accessToken, passwordEpoch }: Living,
   credential: UserActor["credential"],
+  secretId?: number,
 ): UserActor {
   return {
     kind: "user",
@@ -37,6 +48,7 @@ export function actorOf(
     isAuditor: user.isAuditor,
     credential,
     accessTokenId: accessToken?.id,
+    ...(secretId === undefined ? {} : { secretId }),
     passwordEpoch,
     limits: undefined,
     credentialScopes: accessToken?.scopes,

@@ -3,7 +3,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { findAccessTokenById } from "../access-tokens/access-token-store.ts";
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import { suppliedSecretKey } from "../credentials/create-credential.ts";
-import { findSecret } from "../credentials/secret-store.ts";
+import { findSecret, listSecrets } from "../credentials/secret-store.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { limitByIssuer } from "../issuers/limit-by-issuer.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
@@ -14,7 +14,7 @@ import { passwordEpochOf } from "../users/password-hash.ts";
 import { findUserById, findUserByName } from "../users/user-store.ts";
 import { createAccountGuard } from "./account-guard.ts";
 import { clientPasswordPrefix, openClientPassword } from "./client-password.ts";
-import { actorOf, isActive, isUsable, type Living } from "./living.ts";
+import { actorOf, hasSecret, isActive, isUsable, type Living } from "./living.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
 import { createPasswordVerifier } from "./verify-password.ts";
@@ -35,13 +35,20 @@ export interface SecretVerifier {
   verifyAccessToken(secret: string, remoteAddress: string): Promise<UserActor>;
   /**
    * The user of a token that was issued before, if they may still use it, from that address: not deleted, not disabled, and the access token it was
-   * got with neither revoked nor expired nor meant for other networks. Cached by the access version.
+   * got with neither revoked nor expired nor meant for other networks, nor the one of its secrets that was shown. Cached by the access version.
    */
   findLiving(
     userId: number,
     accessTokenId: number | undefined,
     remoteAddress: string,
+    secretId?: number,
   ): Promise<Living | undefined>;
+}
+
+/** Whom an access token's secret belongs to, and which it is. */
+interface Shown {
+  readonly living: Living;
+  readonly secretId: number;
 }
 
 /** Without `askProviders` there are only passwords of ours. */
@@ -55,26 +62,27 @@ export function createSecretVerifier(
   const recordUse = createUseRecorder(deps);
   const watchPasswords = createPasswordWatch(deps);
 
-  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId, remoteAddress) => {
+  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId, remoteAddress, secretId) => {
     const living = await deps.cache.find(`living ${userId} ${accessTokenId ?? ""}`, () =>
       loadLiving(deps, userId, accessTokenId),
     );
     const nowMs = deps.clock.nowMs();
     if (living === undefined || !isActive(living.user, nowMs)) return undefined;
+    if (secretId !== undefined && !hasSecret(living, secretId, nowMs)) return undefined;
     const { accessToken } = living;
     return accessToken === undefined || isUsable(accessToken, nowMs, remoteAddress) ? living : undefined;
   };
 
-  async function findBySecret(hashes: readonly string[], remoteAddress: string): Promise<Living | undefined> {
+  async function findBySecret(hashes: readonly string[], remoteAddress: string): Promise<Shown | undefined> {
     const found = await deps.cache.find(`secret ${hashes[0]}`, () => findSecret(deps.database.read, hashes));
     if (found === undefined) return undefined;
     if (found.expiresAtMs !== undefined && found.expiresAtMs <= deps.clock.nowMs()) return undefined;
     const living = await findLiving(found.userId, found.accessTokenId, remoteAddress);
     if (living?.accessToken !== undefined) await recordUse(living.accessToken.id, remoteAddress);
-    return living;
+    return living && { living, secretId: found.id };
   }
 
-  async function findByAccessToken(secret: string, remoteAddress: string): Promise<Living | undefined> {
+  async function findByAccessToken(secret: string, remoteAddress: string): Promise<Shown | undefined> {
     if (!isAccessTokenSecret(secret)) return undefined;
     // The last is how hashes were before they had a key.
     return findBySecret([...deps.secretBox.hashes(secret), hashSecret(secret)], remoteAddress);
@@ -85,7 +93,7 @@ export function createSecretVerifier(
     username: string,
     secret: string,
     remoteAddress: string,
-  ): Promise<Living | undefined> {
+  ): Promise<Shown | undefined> {
     const user = await deps.cache.find(`machine ${username}`, () =>
       findUserByName(deps.database.read, username),
     );
@@ -116,14 +124,15 @@ export function createSecretVerifier(
     const isOurs = isAccountName(username);
     const isMachine = isOurs && isMachineName(username);
     try {
+      const shown = isMachine ? await findBySuppliedSecret(username, secret, remoteAddress) : undefined;
       const found = isMachine
-        ? await findBySuppliedSecret(username, secret, remoteAddress)
+        ? shown?.living
         : ((isOurs ? await verifyPassword(username, secret) : undefined) ??
           (await signInElsewhere(username, secret, remoteAddress)));
       if (found === undefined) throw wrong();
       attempt.succeeded();
       await guard.succeeded({ userId: found.user.id, username }, remoteAddress);
-      return actorOf(found, isMachine ? "access-token" : "password");
+      return actorOf(found, isMachine ? "access-token" : "password", shown?.secretId);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "UNAUTHORIZED") attempt.abandoned();
       else if (attempt.isNew) guard.failed(username, remoteAddress);
@@ -137,8 +146,8 @@ export function createSecretVerifier(
       // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
       if (secret.startsWith(accessTokenPrefix)) {
         const found = await findByAccessToken(secret, remoteAddress);
-        if (found === undefined || found.user.username !== username) throw wrong();
-        return actorOf(found, "access-token");
+        if (found === undefined || found.living.user.username !== username) throw wrong();
+        return actorOf(found.living, "access-token", found.secretId);
       }
       if (secret.startsWith(clientPasswordPrefix)) {
         const found = await findByClientPassword(secret, remoteAddress);
@@ -163,7 +172,7 @@ export function createSecretVerifier(
     async verifyAccessToken(secret, remoteAddress) {
       const found = await findByAccessToken(secret, remoteAddress);
       if (found === undefined) throw wrong();
-      return actorOf(found, "access-token");
+      return actorOf(found.living, "access-token", found.secretId);
     },
   };
 }
@@ -181,7 +190,8 @@ async function loadLiving(
   }
   const accessToken = await findAccessTokenById(database.read, accessTokenId);
   if (accessToken?.userId !== userId) return undefined;
-  const living = { user, accessToken, passwordEpoch: undefined };
+  const secrets = (await listSecrets(database.read, [accessTokenId])).get(accessTokenId) ?? [];
+  const living = { user, accessToken, secrets, passwordEpoch: undefined };
   if (user.kind === "issued") return limitByIssuer(database.read, living);
   return user.kind === "robot" ? { ...living, user: await limitByOwner(database.read, user) } : living;
 }

@@ -20,7 +20,13 @@ export interface IssuedToken {
   readonly issuedAtMs: number;
 }
 
-export const refreshTokenPrefix = "entr_";
+const refreshTokenPrefix = "entr_";
+
+/** The access token's secret that a refresh token was got with, as far as it says. */
+export function secretIdIn(refreshToken: string): number | undefined {
+  const [, secretId] = /\.([1-9][0-9]{0,14})$/.exec(refreshToken) ?? [];
+  return secretId === undefined ? undefined : Number(secretId);
+}
 
 /**
  * Issues a bearer token for what was asked for as far as the actor may have it; with nothing left it is issued all the same. `UNAUTHORIZED` for
@@ -64,10 +70,11 @@ export async function issueToken(
 function identityClaims(actor: Actor): JWTPayload {
   if (actor.kind === "anonymous") return {};
   if (actor.kind === "external") return { ext: [actor.authority, actor.principal] };
-  const { userId, accessTokenId, passwordEpoch } = actor;
+  const { userId, accessTokenId, secretId, passwordEpoch } = actor;
   return {
     uid: userId,
     ...(accessTokenId === undefined ? { epoch: passwordEpoch } : { pat: accessTokenId }),
+    ...(secretId === undefined ? {} : { sec: secretId }),
   };
 }
 
@@ -86,7 +93,10 @@ function isRepositoryAction(action: string): action is RepositoryAction {
   return repositoryActions.some((known) => known === action);
 }
 
-/** A refresh token for the actor: opaque, for this service only, revoked with the user and with the access token it was got with. */
+/**
+ * A refresh token for the actor: opaque, for this service only, revoked with the user, with the access token it was got with, and with the one of its
+ * secrets that was shown, whose number is at its end.
+ */
 export async function issueRefreshToken(
   deps: IdentityDeps,
   actor: Actor,
@@ -94,7 +104,9 @@ export async function issueRefreshToken(
 ): Promise<string | undefined> {
   // Whoever is vouched for from outside signs in there.
   if (actor.kind !== "user") return undefined;
-  const secret = `${refreshTokenPrefix}${newSecret()}`;
+  const { secretId } = actor;
+  // It cannot be changed: the whole is looked up by its hash.
+  const secret = `${refreshTokenPrefix}${newSecret()}${secretId === undefined ? "" : `.${secretId}`}`;
   await deps.database.transaction((tx) =>
     insertRefreshToken(tx, {
       userId: actor.userId,

@@ -4,6 +4,7 @@ import { accessTokenPrefix, hashSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { actorOf } from "../sign-in/living.ts";
 import type { SecretVerifier } from "../sign-in/verify-secret.ts";
+import { secretIdIn } from "./issue-token.ts";
 import { findRefreshToken, touchRefreshToken } from "./refresh-token-store.ts";
 
 /**
@@ -19,7 +20,8 @@ export async function redeemRefreshToken(
   if (secret.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(secret, remoteAddress);
   const found = await findRefreshToken(deps.database.read, hashSecret(secret));
   if (found === undefined || found.service !== deps.tokens.service) throw revoked();
-  const living = await secrets.findLiving(found.userId, found.accessTokenId, remoteAddress);
+  const secretId = secretIdIn(secret);
+  const living = await secrets.findLiving(found.userId, found.accessTokenId, remoteAddress, secretId);
   if (living === undefined) throw revoked();
   // After the look at the user: if the token is still there now, then the password that ended it was not changed before that look.
   const nowMs = deps.clock.nowMs();
@@ -27,7 +29,7 @@ export async function redeemRefreshToken(
     durable: false,
   });
   if (!isThere) throw revoked();
-  return actorOf(living, "refresh-token");
+  return actorOf(living, "refresh-token", secretId);
 }
 
 function revoked(): AppError {

@@ -17,6 +17,8 @@ export interface VerifiedToken {
     | { readonly authority: string; readonly principal: string; readonly username: string }
     | undefined;
   readonly accessTokenId: number | undefined;
+  /** Which of its secrets it was got with; undefined in tokens from before they said so. */
+  readonly secretId: number | undefined;
   /** Of the password that it was got with; undefined with an access token. */
   readonly passwordEpoch: string | undefined;
   readonly scopes: readonly Scope[];
@@ -106,19 +108,22 @@ export function createTokenVerifier(
   return {
     isOurs: (token) => headers.has(headerOf(token)) || claimsToBeOurs(token),
     async verify(token, remoteAddress, takesEnded) {
-      const { userId, outside, accessTokenId, passwordEpoch, scopes } = await check(token, takesEnded);
+      const { userId, outside, accessTokenId, secretId, passwordEpoch, scopes } = await check(
+        token,
+        takesEnded,
+      );
       if (outside !== undefined) {
         if ((await deps.outside?.knows(outside.authority)) !== true) throw refused("it was revoked");
         return { kind: "external", ...outside, limits: scopes, credentialScopes: undefined };
       }
       if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
-      const living = await secrets.findLiving(userId, accessTokenId, remoteAddress);
+      const living = await secrets.findLiving(userId, accessTokenId, remoteAddress, secretId);
       if (living === undefined) throw refused("it was revoked");
       if (living.passwordEpoch !== passwordEpoch) throw refused("the password was changed since");
       if (accessTokenId === undefined && hasSecondFactor(await findFactors(deps, userId))) {
         throw refused("its user has a second factor since; use an access token");
       }
-      return { ...actorOf(living, "bearer-token"), limits: scopes };
+      return { ...actorOf(living, "bearer-token", secretId), limits: scopes };
     },
   };
 }
@@ -136,13 +141,14 @@ function claimsToBeOurs(token: string): boolean {
 }
 
 function read(payload: JWTPayload): VerifiedToken {
-  const { uid, pat, epoch, access, exp, ext, sub = "" } = payload;
+  const { uid, pat, sec, epoch, access, exp, ext, sub = "" } = payload;
   const [authority, principal]: readonly unknown[] = Array.isArray(ext) ? ext : [];
   const isOutside = typeof authority === "string" && typeof principal === "string";
   return {
     outside: isOutside ? { authority, principal, username: sub } : undefined,
     userId: typeof uid === "number" ? uid : undefined,
     accessTokenId: typeof pat === "number" ? pat : undefined,
+    secretId: typeof sec === "number" ? sec : undefined,
     passwordEpoch: typeof epoch === "string" ? epoch : undefined,
     scopes: Array.isArray(access) ? mergeScopes(access.flatMap(readScope)) : [],
     expiresAtMs: (exp ?? 0) * 1_000,
