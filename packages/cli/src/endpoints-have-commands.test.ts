@@ -227,6 +227,7 @@ const notOfManagement = [
   "serve",
   "doctor",
   "admin create",
+  "verify",
   "logout",
   "ls",
   "tags",

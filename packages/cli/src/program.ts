@@ -35,6 +35,7 @@ import { tokenCommand } from "./commands/token-command.ts";
 import { tokenIssuerCommand } from "./commands/token-issuer-command.ts";
 import { trustRuleCommand } from "./commands/trust-rule-command.ts";
 import { userCommand } from "./commands/user-command.ts";
+import { verifyCommand } from "./commands/verify-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
 
 /** Every command. Parsing throws a `CommanderError` instead of ending the process. */
@@ -62,6 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     copyCommand(contextOf),
     rmCommand(contextOf),
     gcCommand(contextOf),
+    verifyCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

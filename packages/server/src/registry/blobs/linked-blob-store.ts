@@ -16,6 +16,7 @@ const inRepository = compiledQuery((db, [digest, repository]: readonly [string, 
     )
     .innerJoin("blobs as b", "b.id", "rb.blob_id")
     .where("r.name", "=", repository)
+    .where("b.quarantined_at_ms", "is", null)
     .select(["b.size_bytes", "b.location", "rb.unreferenced_since_ms", "rb.repository_id"]),
 );
 
@@ -37,15 +38,20 @@ export async function findLinkedBlob(
   };
 }
 
-/** The id of a blob that some repository holds or held; it may be about to go, so link it in a transaction. */
+/** The id of a blob that some repository holds or held, with sound bytes; it may be about to go, so link it in a transaction. */
 export async function findBlobId(db: Queryable, digest: Digest): Promise<number | undefined> {
-  const row = await db.selectFrom("blobs").select("id").where("digest", "=", digest).executeTakeFirst();
+  const row = await db
+    .selectFrom("blobs")
+    .select("id")
+    .where("digest", "=", digest)
+    .where("quarantined_at_ms", "is", null)
+    .executeTakeFirst();
   return row?.id;
 }
 
 /**
  * Makes a blob known, or finds the one that was known before. Tells the location that is kept: when it is not the one given, the
- * caller's bytes are surplus. Clears the blob's candidacy for collection.
+ * caller's bytes are surplus. One in quarantine takes the bytes that come. Clears the blob's candidacy for collection.
  */
 export async function insertBlob(
   tx: Tx,
@@ -65,7 +71,18 @@ export async function insertBlob(
       created_at_ms: blob.nowMs,
       unreferenced_since_ms: null,
     })
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ unreferenced_since_ms: null }))
+    .onConflict((conflict) =>
+      conflict.column("digest").doUpdateSet(({ ref, eb }) => ({
+        unreferenced_since_ms: null,
+        location: eb
+          .case()
+          .when("blobs.quarantined_at_ms", "is", null)
+          .then(ref("blobs.location"))
+          .else(ref("excluded.location"))
+          .end(),
+        quarantined_at_ms: null,
+      })),
+    )
     .returning(["id", "location"])
     .executeTakeFirstOrThrow();
   return { id: row.id, location: row.location as BlobLocation }; // as: see findLinkedBlob

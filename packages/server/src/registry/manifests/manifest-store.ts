@@ -94,7 +94,7 @@ export interface NewManifest {
 }
 
 /**
- * Stores a manifest; when the repository has it already, only its media type may change. Tells its id. Without a tag its time runs from
+ * Stores a manifest; when the repository has it already, only its media type may change, and damaged bytes are replaced. Tells its id. Without a tag its time runs from
  * now: the caller clears it when something else holds the manifest.
  */
 export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<number> {
@@ -120,6 +120,8 @@ export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<num
         // A push by somebody who knows it: from now on it is kept for itself, not for a parent that is gone, and its time starts anew.
         .doUpdateSet({
           media_type: manifest.parsed.mediaType,
+          body: manifest.body,
+          size_bytes: manifest.body.byteLength,
           unreferenced_since_ms: unreferencedSinceMs,
           orphaned: 0,
         }),

@@ -266,6 +266,7 @@ const expected: ColumnsOf<Tables> = {
     location: "text",
     created_at_ms: "integer",
     unreferenced_since_ms: "integer?",
+    quarantined_at_ms: "integer?",
   },
   repository_blobs: {
     repository_id: "integer",

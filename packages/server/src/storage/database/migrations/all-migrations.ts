@@ -13,7 +13,10 @@ import * as audit from "./0009-audit.ts";
 import * as decisionPoints from "./0010-decision-points.ts";
 import * as pullLimits from "./0011-pull-limits.ts";
 import * as seenNetworks from "./0012-seen-networks.ts";
+
 import * as jobs from "./0014-jobs.ts";
+
+import * as quarantine from "./0016-quarantine.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
@@ -32,4 +35,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0011-pull-limits": pullLimits,
   "0012-seen-networks": seenNetworks,
   "0014-jobs": jobs,
+  "0016-quarantine": quarantine,
 };

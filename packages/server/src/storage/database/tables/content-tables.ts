@@ -32,6 +32,8 @@ interface BlobsTable {
   location: string; // BlobLocation
   created_at_ms: number;
   unreferenced_since_ms: number | null; // since when no repository links it; null = linked; indexed where not null
+  /** Since when its bytes are known to be damaged or gone: as if it were not there, until somebody pushes it again. Indexed where not null. */
+  quarantined_at_ms: Generated<number | null>;
 }
 
 /** "This blob is readable in this repository." */

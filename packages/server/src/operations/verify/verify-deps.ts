@@ -1,0 +1,28 @@
+import type { Clock } from "../../lib/clock.ts";
+import type { SparsePolicy } from "../../registry/registry-deps.ts";
+import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
+import type { Database } from "../../storage/database/database.ts";
+import type { Problem } from "./problem.ts";
+
+export interface VerifyDeps {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  /** What manifests may name without its being there. */
+  readonly sparse: SparsePolicy;
+  /** Objects that no row knows are left alone until they are so old: an upload may be about to be written down. */
+  readonly strayGraceMs: number;
+}
+
+export interface VerifyOptions {
+  /** False = only tell. */
+  readonly repair: boolean;
+  /** False = look whether blobs are there with their size, do not read them. */
+  readonly hash: boolean;
+  /** Blobs that are read at once. */
+  readonly parallel: number;
+  /** Read at most; undefined = as fast as it goes. */
+  readonly bytesPerSecond: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onProblem: (problem: Problem) => void;
+}
