@@ -199,6 +199,34 @@ export async function deleteByLabel(
   return rows.map((row) => row.username);
 }
 
+/** Deletes up to `limit` accounts of an issuer, those first that were made first; tells how many. */
+export async function deleteIssuedOf(tx: Tx, issuerUserId: number, limit: number): Promise<number> {
+  const result = await tx
+    .deleteFrom("users")
+    .where("id", "in", (eb) =>
+      eb
+        .selectFrom("users")
+        .select("id")
+        .where("issuer_user_id", "=", issuerUserId)
+        .orderBy("id")
+        .limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/** Whether an issuer of the namespace has more than `count` accounts. */
+export async function hasIssuedMoreThan(tx: Tx, namespaceId: number, count: number): Promise<boolean> {
+  const rows = await tx
+    .selectFrom("users as u")
+    .innerJoin("users as i", "i.id", "u.issuer_user_id")
+    .select("u.id")
+    .where("i.namespace_id", "=", namespaceId)
+    .limit(count + 1)
+    .execute();
+  return rows.length > count;
+}
+
 /** Removes up to `limit` issued accounts whose credential expired before `beforeMs`: their external ids are free again. */
 export async function pruneIssued(tx: Tx, beforeMs: number, limit: number): Promise<void> {
   await tx

@@ -12,6 +12,7 @@ import { rotateCredential } from "../credentials/rotate-credential.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getHeldNamespace, getNamespace } from "../organizations/find-organizations.ts";
 import { deleteUserRow } from "../users/user-store.ts";
+import { deleteIssuedOf } from "./issued-store.ts";
 import {
   findIssuer,
   type Issuer,
@@ -30,6 +31,7 @@ export type IssuerHome = string | undefined;
 /** The first part of the names of issuers of the whole registry. No user has this name. */
 const systemName = "system";
 const credentialName = "issuer";
+const deletedAtOnce = 200;
 
 export interface BoxBody {
   readonly repositories: readonly string[];
@@ -129,7 +131,11 @@ export async function changeIssuer(
   return changed;
 }
 
-/** Deletes an issuer and everything that it issued. `NOT_FOUND` when there is none of that name. */
+/**
+ * Deletes an issuer and everything that it issued. It is disabled first, so that nothing of it is good from that moment on; then its accounts go, so
+ * many at a time that nobody waits for one of these transactions; then itself. When that is broken off, it stays disabled with what is left: ask again.
+ * `NOT_FOUND` when there is none of that name.
+ */
 export async function deleteIssuer(
   deps: IdentityDeps,
   source: AuditSource,
@@ -137,14 +143,39 @@ export async function deleteIssuer(
   name: string,
 ): Promise<void> {
   const { userId, username } = await getIssuer(deps, home, name);
+  const about = { target: `issuer ${username}`, namespace: home };
   await deps.database.transaction(async (tx) => {
+    const before = await lockIssuer(tx, userId);
+    if (before === undefined) throw noSuchIssuer(name);
+    if (before.isDisabled) return;
+    await updateIssuer(tx, userId, { ...before, isDisabled: true });
+    await bumpAccessVersion(tx);
+    await recordAudit(tx, source, deps.clock.nowMs(), {
+      action: "issuer.update",
+      ...about,
+      before: { isDisabled: false },
+      after: { isDisabled: true },
+      detail: { because: "it is deleted" },
+    });
+  });
+  deps.access.changed();
+  let accounts = 0;
+  for (;;) {
+    const deleted = await deps.database.transaction((tx) => deleteIssuedOf(tx, userId, deletedAtOnce), {
+      durable: false,
+    });
+    accounts += deleted;
+    if (deleted < deletedAtOnce) break;
+  }
+  await deps.database.transaction(async (tx) => {
+    // What was being issued while it was disabled is there by now, or never will be.
     if ((await lockIssuer(tx, userId)) === undefined) throw noSuchIssuer(name);
     await deleteUserRow(tx, userId);
     await bumpAccessVersion(tx);
     await recordAudit(tx, source, deps.clock.nowMs(), {
       action: "issuer.delete",
-      target: `issuer ${username}`,
-      namespace: home,
+      ...about,
+      detail: { accounts },
     });
   });
   deps.access.changed();

@@ -3,6 +3,7 @@ import { recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { hasIssuedMoreThan } from "../issuers/issued-store.ts";
 import { listAdministratorEmails } from "../teams/team-store.ts";
 import { findUserById } from "../users/user-store.ts";
 import { ownEmail } from "./create-organization.ts";
@@ -54,9 +55,11 @@ export async function changeOrganization(
   return after;
 }
 
+const maxIssuedAtOnce = 1_000;
+
 /**
  * Deletes an organization with its teams, robots and grants; somebody else may take the name. `NOT_FOUND`, also for a user's namespace; `IN_USE`
- * while there are repositories in it.
+ * while there are repositories in it, and while its issuers have so many accounts that all would wait for one transaction.
  */
 export async function deleteOrganization(deps: IdentityDeps, call: Call, name: string): Promise<void> {
   await getNamespace(deps, name);
@@ -73,6 +76,9 @@ export async function deleteOrganization(deps: IdentityDeps, call: Call, name: s
     await bumpAccessVersion(tx);
     if (await hasRepositories(tx, before.id)) {
       throw new AppError("IN_USE", `${name} has repositories; delete them first`);
+    }
+    if (await hasIssuedMoreThan(tx, before.id, maxIssuedAtOnce)) {
+      throw new AppError("IN_USE", `issuers of ${name} have very many accounts; delete those issuers first`);
     }
     await deleteNamespaceRow(tx, before.id);
     await recordAudit(tx, call, nowMs, {
