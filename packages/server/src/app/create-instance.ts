@@ -8,6 +8,7 @@ import { smtpOf } from "../config/email-settings.ts";
 import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { TlsFiles } from "../http/http-deps.ts";
+import { declareHttpMetrics } from "../http/http-metrics.ts";
 import { openapiEndpoints } from "../http/openapi/openapi-routes.ts";
 import { AppError } from "../lib/app-error.ts";
 import { newUuid } from "../lib/ids.ts";
@@ -20,6 +21,7 @@ import {
 import type { HealthDeps } from "../operations/health/check-health.ts";
 import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
+import { declareInstanceMetrics } from "../operations/metrics/instance-metrics.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
@@ -29,6 +31,7 @@ import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { type HousekeepingAreas, housekeepingKinds } from "./housekeeping-kinds.ts";
 import { openStores, type Stores } from "./open-stores.ts";
+import { programVersion } from "./program-version.ts";
 
 /** One running server: the whole program in one process. */
 export interface Instance {
@@ -58,7 +61,9 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const process = { log, instanceId, metrics };
   const collector = buildCollector(config, stores, registry, process);
   const jobs = buildJobs(config, stores, { registry, email, collector }, process);
-  const health = { ...stores, isDraining: () => server.isDraining() };
+  let isStopping = false;
+  const health = buildHealth(config, stores, jobs, () => isStopping);
+  const numbers = declareMetrics(config, stores, { registry, metrics });
   const server: HttpServer = await createHttpServer({
     endpoints: gatherEndpoints(config, { stores, registry, email, collector, jobs, health, metrics }),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
@@ -66,7 +71,11 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     access: stores.access,
     tokenService: config.tokenService,
     admit: (actor, endpoint) => stores.identity.admit(actor, endpoint),
-    onServed: (served) => stores.identity.recordUsage(served),
+    onServed(served) {
+      numbers.served(served);
+      stores.identity.recordUsage(served);
+    },
+    slowRequestMs: config.slowRequestMs,
     realmOf: (repository) => stores.tokenIssuers.realmOf(repository),
     publicUrl: config.publicUrl,
     trustProxy: config.trustProxy,
@@ -89,14 +98,12 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     newRequestId: newUuid,
     onAnswered: stores.audit.onAnswered,
   });
-  stores.decisions.measure(metrics);
   const firstAdministrator = await stores.ensureFirstAdministrator();
   // With one process on SQLite nobody else can hold an upload: what the process before held is free.
   if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
   const port = await server.listen(config.port, config.host);
   await jobs.start();
   email.start();
-  declareAuditMetrics(metrics, stores.audit);
   stores.audit.start();
   stores.identity.start();
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
@@ -104,6 +111,8 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     port,
     firstAdministrator,
     async close() {
+      isStopping = true;
+      await wait(config.drainDelaySeconds * 1_000);
       await server.drain(config.drainSeconds * 1_000);
       await jobs.stop();
       await email.stop();
@@ -112,6 +121,34 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
     },
     reload: () => reloadTls(config, server, log),
   };
+}
+
+function buildHealth(config: Config, stores: Stores, jobs: Jobs, isDraining: () => boolean): HealthDeps {
+  return {
+    ...stores,
+    folders: [config.dataDir],
+    isDraining,
+    jobsLookedAtMs: jobs.lookedAtMs,
+    checkSigningKeys: () => stores.identity.checkSigningKeys(),
+  };
+}
+
+/** What is measured beside what each area measures of itself. */
+function declareMetrics(
+  config: Config,
+  stores: Stores,
+  parts: { readonly registry: Registry; readonly metrics: MetricsRegistry },
+) {
+  stores.decisions.measure(parts.metrics);
+  declareAuditMetrics(parts.metrics, stores.audit);
+  return declareInstanceMetrics({
+    metrics: parts.metrics,
+    database: stores.database,
+    version: programVersion,
+    maxRequestsInFlight: config.maxRequestsInFlight,
+    maxConnections: config.maxConnections,
+    cacheLookups: parts.registry.cacheLookups,
+  });
 }
 
 interface Areas {
@@ -145,6 +182,21 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
   return all;
 }
 
+/** Declares every metric of a server so configured, without opening or starting anything: for the documents. */
+export function describeMetrics(config: Config, log: Log, stores: Stores): MetricsRegistry {
+  const metrics = new MetricsRegistry();
+  const process = { log, instanceId: newUuid(), metrics };
+  collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
+  declareBlobStoreMetrics(metrics);
+  declareHttpMetrics(metrics, () => 0);
+  const registry = buildRegistry(config, stores, log, process.instanceId);
+  const email = buildEmail(config, stores, process);
+  const collector = buildCollector(config, stores, registry, process);
+  buildJobs(config, stores, { registry, email, collector }, process);
+  declareMetrics(config, stores, { registry, metrics });
+  return metrics;
+}
+
 /** The endpoints of a server so configured, built over the stores without touching them: nothing is opened, listens or runs. */
 export function buildEndpoints(config: Config, log: Log, stores: Stores): readonly Endpoint[] {
   const metrics = new MetricsRegistry();
@@ -161,7 +213,7 @@ export function buildEndpoints(config: Config, log: Log, stores: Stores): readon
     collector,
     jobs,
     metrics,
-    health: { ...stores, isDraining: () => false },
+    health: buildHealth(config, stores, jobs, () => false),
   });
 }
 

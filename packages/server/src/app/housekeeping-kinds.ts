@@ -3,6 +3,7 @@ import { pruneEvents } from "../activity/events/event-store.ts";
 import { type JobKind, jobKind } from "../activity/jobs/job-kind.ts";
 import type { Config } from "../config/config.ts";
 import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-collector.ts";
+import { countStorageKind } from "../operations/metrics/count-storage.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Stores } from "./open-stores.ts";
 
@@ -40,6 +41,7 @@ export function housekeepingKinds(
     });
   return [
     areas.collector.kind,
+    countStorageKind({ database, clock }),
     chore("uploads.expire", "Drops uploads that nobody has touched for long.", async (_job, signal) => {
       const expiry = { expiryMs: config.uploadExpiryHours * 3_600_000, limit: batch };
       let dropped = 0;

@@ -4,6 +4,7 @@ import { credentialSettings } from "./credential-settings.ts";
 import { databaseSettings } from "./database-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { jobSettings } from "./job-settings.ts";
+import { operationSettings } from "./operation-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
 import { rateSettings } from "./rate-settings.ts";
@@ -278,6 +279,7 @@ export const settings = {
   }),
   ...auditSettings,
   ...jobSettings,
+  ...operationSettings,
   ...credentialSettings,
   ...outgoingSettings,
 } as const;

@@ -8,7 +8,9 @@ import type { Progress } from "./progress.ts";
 
 /** Counts a request and writes its log line: once, at the end, whatever became of it. */
 export function finishRequest(
-  deps: Pick<HttpDeps, "log" | "onAnswered" | "onServed"> & { readonly httpMetrics: HttpMetrics },
+  deps: Pick<HttpDeps, "log" | "slowRequestMs" | "onAnswered" | "onServed"> & {
+    readonly httpMetrics: HttpMetrics;
+  },
   request: IncomingMessage,
   progress: Progress,
   isAborted: boolean,
@@ -48,10 +50,16 @@ export function finishRequest(
     ...(progress.code === undefined ? {} : { code: progress.code }),
     ...(isAborted ? { aborted: true } : {}),
   };
+  if (isSlow(deps.slowRequestMs, durationMs, bytesIn + bytesOut)) deps.log.warn(fields, "slow request");
   // Health checks every few seconds would drown the rest.
   if (progress.pathname.startsWith("/health/")) deps.log.debug(fields, "request");
   else deps.log.info(fields, "request");
   if (!isAborted && deps.onAnswered !== undefined) deps.onAnswered(answeredOf(request, progress));
+}
+
+/** What moves much takes as long as the client's line does. */
+function isSlow(limitMs: number | undefined, durationMs: number, bytes: number): boolean {
+  return limitMs !== undefined && limitMs > 0 && durationMs >= limitMs && bytes < 1_048_576;
 }
 
 function answeredOf(request: IncomingMessage, progress: Progress): Answered {

@@ -37,6 +37,8 @@ export interface HttpDeps {
   readonly tls: TlsFiles | undefined;
   readonly sendfile: "auto" | "off";
   readonly log: Log;
+  /** Requests that take longer and move little are warned of; 0 or absent = none. */
+  readonly slowRequestMs?: number;
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   readonly newRequestId: () => string;

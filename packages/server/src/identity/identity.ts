@@ -100,6 +100,8 @@ export interface Identity {
   readonly admit: (actor: Actor, endpoint: Endpoint) => Promise<void> | undefined;
   /** Counts what a credential was used for. Never waits. */
   recordUsage(served: Served): void;
+  /** Throws when no token could be signed now. */
+  checkSigningKeys(): Promise<void>;
   /** Begins what the area does by itself: following the directories that people sign in with, closing elevations. */
   start(): void;
   stop(): Promise<void>;
@@ -187,6 +189,9 @@ export function createIdentity(options: IdentityOptions): Identity {
     },
     admit: (actor, endpoint) => (endpoint.id === "manifests.get" ? pulls.take(actor) : undefined),
     recordUsage: (served) => usage.record(served),
+    async checkSigningKeys() {
+      await keys.current();
+    },
     start() {
       usage.start();
       pulls.start();

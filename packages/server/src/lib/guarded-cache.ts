@@ -15,6 +15,13 @@ export interface GuardedCache<V extends object> {
   peek(key: string): V | undefined;
   forget(keys: readonly string[]): void;
   clear(): void;
+  readonly lookups: () => CacheLookups;
+}
+
+/** How often something was asked for since the start, and how often it was there. */
+export interface CacheLookups {
+  readonly hits: number;
+  readonly misses: number;
 }
 
 export function createGuardedCache<V extends object>(options: {
@@ -29,6 +36,8 @@ export function createGuardedCache<V extends object>(options: {
   });
   let stamp: number | undefined;
   let generation = 0;
+  let hits = 0;
+  let misses = 0;
 
   /** Drops everything if another process may have written; false = nothing may be cached at all. */
   function isCurrent(): boolean {
@@ -43,11 +52,19 @@ export function createGuardedCache<V extends object>(options: {
   }
 
   return {
-    peek: (key) => (isCurrent() ? entries.get(key) : undefined),
+    peek(key) {
+      const found = isCurrent() ? entries.get(key) : undefined;
+      // Whoever finds nothing goes on with `get`, which counts it.
+      if (found !== undefined) hits += 1;
+      return found;
+    },
     async get(key, load) {
-      if (!isCurrent()) return load();
-      const cached = entries.get(key);
-      if (cached !== undefined) return cached;
+      const cached = isCurrent() ? entries.get(key) : undefined;
+      if (cached !== undefined) {
+        hits += 1;
+        return cached;
+      }
+      misses += 1;
       const before = generation;
       const value = await load();
       if (value !== undefined && isCurrent() && before === generation) entries.set(key, value);
@@ -61,5 +78,6 @@ export function createGuardedCache<V extends object>(options: {
       generation += 1;
       entries.clear();
     },
+    lookups: () => ({ hits, misses }),
   };
 }

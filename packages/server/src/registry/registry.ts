@@ -3,6 +3,7 @@ import type { Access } from "../access/access.ts";
 import type { RepositoryState, Visibility } from "../access/actions.ts";
 import type { Call, Endpoint } from "../http/endpoint.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { CacheLookups } from "../lib/guarded-cache.ts";
 import type { Log } from "../lib/log.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
@@ -54,6 +55,8 @@ export interface Registry {
   releaseStaleClaims(): Promise<void>;
   /** Called after content was removed by somebody else than the registry's own use cases. */
   forgetCachedContent(): void;
+  /** How often manifests and links of blobs were asked for, and were in memory. */
+  readonly cacheLookups: () => Readonly<Record<"manifest" | "blob", CacheLookups>>;
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
@@ -83,6 +86,10 @@ export function createRegistry(options: RegistryOptions): Registry {
     expireUploads: (expiry) => expireUploads(deps, expiry),
     releaseStaleClaims: () =>
       deps.database.transaction((tx) => releaseClaimsOf(tx, { notClaimedBy: deps.instanceId })),
+    cacheLookups: () => ({
+      manifest: deps.manifestCache.lookups(),
+      blob: deps.blobCache.links.lookups(),
+    }),
     forgetCachedContent: () => {
       deps.manifestCache.clear();
       deps.blobCache.links.clear();

@@ -1,4 +1,8 @@
+import { statfs } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
+import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { SecretBox } from "../../lib/secret-box.ts";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Database } from "../../storage/database/database.ts";
 
@@ -6,35 +10,104 @@ export interface HealthDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly clock: Clock;
+  readonly secretBox: SecretBox;
+  /** Folders of this machine that fill up. */
+  readonly folders: readonly string[];
   /** Whether this process has begun to stop: then a load balancer should send nothing more. */
   readonly isDraining: () => boolean;
+  /** When this process last looked for background work; undefined = it runs none, or does not yet. */
+  readonly jobsLookedAtMs: () => number | undefined;
+  /** Throws when no token could be signed now. */
+  readonly checkSigningKeys: () => Promise<void>;
 }
 
 export interface Health {
   readonly status: "ok" | "failing" | "draining";
-  /** Each part that was looked at; `error` is a sentence for the operator, without secrets. */
-  readonly parts: readonly { readonly name: string; readonly ok: boolean; readonly error?: string }[];
+  readonly parts: readonly HealthPart[];
+}
+
+/** One thing that was looked at; `error` is a sentence for the operator, without secrets. */
+export interface HealthPart {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly error?: string;
 }
 
 const probeTimeoutMs = 5_000;
+const silentJobsMs = 60_000;
+const leastFreeShare = 0.01;
+const longestLagMs = 2_000;
 
-/** This process alone: fails only while it stops. Looks at nothing outside, so that one broken database does not restart every instance. */
-export function checkInstance(deps: HealthDeps): Health {
-  return { status: deps.isDraining() ? "draining" : "ok", parts: [{ name: "process", ok: true }] };
+/** Whether this process should get requests: not while it stops. */
+export function checkReady(deps: Pick<HealthDeps, "isDraining">): Health {
+  const isDraining = deps.isDraining();
+  const error = "this process is stopping: send requests to others";
+  return {
+    status: isDraining ? "draining" : "ok",
+    parts: [isDraining ? { name: "process", ok: false, error } : { name: "process", ok: true }],
+  };
 }
 
-/** Everything a pull and a push need: the database answers, the blob store takes, gives back and removes a few bytes. At most 5 s each. */
+/**
+ * This process and this machine: event loop, keys, background work, room on the disks. Looks at nothing that all instances share, so that one broken database
+ * does not have every instance replaced.
+ */
+export async function checkInstance(deps: HealthDeps): Promise<Health> {
+  const parts = [
+    ...checkReady(deps).parts,
+    await probe("event-loop", () => checkEventLoop()),
+    await probe("keys", async () => {
+      const text = "health";
+      if (deps.secretBox.open(deps.secretBox.seal(text, text), text) !== text)
+        throw new Error("a secret does not open");
+    }),
+    await probe("jobs", async () => checkJobs(deps)),
+    await probe("disk-space", () => checkFolders(deps.folders)),
+  ];
+  const isFine = parts.every(({ ok }) => ok);
+  return { status: deps.isDraining() ? "draining" : isFine ? "ok" : "failing", parts };
+}
+
+/** Everything a pull and a push need: the database answers, the blob store takes, gives back and removes a few bytes, a token can be signed. At most 5 s each. */
 export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
   const parts = await Promise.all([
     probe("database", () => deps.database.probe(probeTimeoutMs)),
-    probe("storage", () => withTimeout(deps.blobs.probe())),
+    probe("storage", () => deps.blobs.probe()),
+    probe("sign-in", () =>
+      deps.checkSigningKeys().catch((error: unknown) => {
+        // That the database is busy or away is told by the part that says so.
+        if (!(error instanceof AppError)) throw error;
+      }),
+    ),
   ]);
   return { status: parts.every((part) => part.ok) ? "ok" : "failing", parts };
 }
 
-async function probe(name: string, work: () => Promise<void>) {
+async function checkEventLoop(): Promise<void> {
+  const askedAtMs = performance.now();
+  await new Promise((resolve) => setImmediate(resolve));
+  const lagMs = performance.now() - askedAtMs;
+  if (lagMs > longestLagMs) throw new Error(`the process is busy: one turn took ${Math.round(lagMs)} ms`);
+}
+
+function checkJobs({ clock, jobsLookedAtMs }: HealthDeps): void {
+  const atMs = jobsLookedAtMs();
+  if (atMs === undefined || Math.abs(clock.nowMs() - atMs) < silentJobsMs) return;
+  throw new Error("this process has not looked for background work for a minute");
+}
+
+async function checkFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const { bavail, blocks } = await statfs(folder);
+    if (blocks > 0 && bavail / blocks < leastFreeShare) {
+      throw new Error(`less than 1 % is free on the disk with ${folder}`);
+    }
+  }
+}
+
+async function probe(name: string, work: () => Promise<void>): Promise<HealthPart> {
   try {
-    await work();
+    await withTimeout(work());
     return { name, ok: true };
   } catch (error) {
     return { name, ok: false, error: error instanceof Error ? error.message : "unknown error" };

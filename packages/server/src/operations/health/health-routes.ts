@@ -1,29 +1,40 @@
 import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
-import { checkEndToEnd, checkInstance, type Health, type HealthDeps } from "./check-health.ts";
+import { checkEndToEnd, checkInstance, checkReady, type Health, type HealthDeps } from "./check-health.ts";
 
 const reply = async () => (await import("./health-schema.ts")).healthReply;
 
 /** For load balancers and watchers: 200 or 503, and which part fails. */
 export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
+  const health = (name: string, summary: string, check: () => Health | Promise<Health>): Endpoint =>
+    endpoint({
+      id: `health.${name}`,
+      method: "GET",
+      path: `/health/${name}`,
+      can: { who: "public" },
+      summary,
+      reply,
+      handle: async () => answer(await check()),
+    });
   return [
-    endpoint({
-      id: "health.instance",
-      method: "GET",
-      path: "/health/instance",
-      can: { who: "public" },
-      summary: "Whether this process takes requests; 503 while it stops.",
-      reply,
-      handle: async () => answer(checkInstance(deps)),
-    }),
-    endpoint({
-      id: "health.endtoend",
-      method: "GET",
-      path: "/health/endtoend",
-      can: { who: "public" },
-      summary: "Whether database and storage work, by using them.",
-      reply,
-      handle: async () => answer(await checkEndToEnd(deps)),
-    }),
+    health(
+      "live",
+      "Whether this process answers at all; when it does not, it should be started again.",
+      () => ({
+        status: "ok",
+        parts: [{ name: "process", ok: true }],
+      }),
+    ),
+    health("ready", "Whether this process takes requests; 503 from the moment when it is told to stop.", () =>
+      checkReady(deps),
+    ),
+    health(
+      "instance",
+      "Whether this process and its machine are well: stopping, event loop, keys, background work, room on the disk.",
+      () => checkInstance(deps),
+    ),
+    health("endtoend", "Whether database, storage and tokens work, by using them.", () =>
+      checkEndToEnd(deps),
+    ),
   ];
 }
 

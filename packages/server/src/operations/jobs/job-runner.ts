@@ -44,6 +44,8 @@ export interface JobRunner {
   stop(): Promise<void>;
   /** How many jobs run in this process. */
   readonly running: () => number;
+  /** When it last looked for work, without trouble; undefined = it has not, or runs none. */
+  readonly lookedAtMs: () => number | undefined;
 }
 
 /** Slots that a kind which runs here already may not take: a flood of one kind leaves room for the others. */
@@ -57,6 +59,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   const seed = createRandom(deps.instanceId);
   let isStopping = false;
   let isWanted = false;
+  let lookedAtMs: number | undefined;
   let round: Promise<void> | undefined;
   let pollTimer: NodeJS.Timeout | undefined;
   let beatTimer: NodeJS.Timeout | undefined;
@@ -90,6 +93,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     // With an embedded database nothing else in here lets go of the event loop; and jobs that end together are replaced together.
     await nextTurn();
     const nowMs = clock.nowMs();
+    lookedAtMs = nowMs; // also when the database does not answer: that is no fault of this process
     const work = await findWork(database.read, nowMs, kindNames);
     if (work === undefined) return false;
     if (work.isScheduleDue) await runSchedules(database, kinds, nowMs);
@@ -188,6 +192,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       await beating;
     },
     running: () => attempts.size,
+    lookedAtMs: () => lookedAtMs,
   };
 }
 

@@ -37,6 +37,8 @@ export interface Jobs {
   stop(): Promise<void>;
   /** There may be work: looks at once. To be called after a commit that queued some. */
   readonly wake: () => void;
+  /** When this process last looked for work; undefined = it has not, or runs none. */
+  readonly lookedAtMs: () => number | undefined;
 }
 
 const dayMs = 86_400_000;
@@ -70,6 +72,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       await runner.stop();
     },
     wake: runner.wake,
+    lookedAtMs: runner.lookedAtMs,
   };
 }
 

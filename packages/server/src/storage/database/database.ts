@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from "kysely";
 import type { NoticeTopic } from "./notice-topics.ts";
 import type { Tables } from "./tables.ts";
+import type { DatabaseLoad } from "./turns.ts";
 
 /** What a store function takes first: either the database or the transaction it runs in. */
 export type Queryable = Kysely<Tables>;
@@ -44,6 +45,8 @@ export interface Database {
    * again, nothing is heard, so whoever listens also looks now and then. What is returned ends it.
    */
   readonly onNotice: (topic: NoticeTopic, listener: () => void) => () => void;
+  /** How busy this process's connections for writing are (PostgreSQL: all of them). Cheap. */
+  readonly load: () => DatabaseLoad;
   /** Throws unless the database answers a trivial query within `timeoutMs`. */
   probe(timeoutMs: number): Promise<void>;
   close(): Promise<void>;

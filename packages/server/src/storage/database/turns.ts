@@ -10,8 +10,18 @@ export interface Turns {
    */
   acquire(): Promise<number>;
   release(): void;
+  /** How many hold a turn now, and how many wait for one. */
+  readonly load: () => DatabaseLoad;
   /** Refuses everybody who waits or comes, and resolves when all holders have given their turns back. Repeatable. */
   close(): Promise<void>;
+}
+
+/** How busy the connections are. */
+export interface DatabaseLoad {
+  readonly inUse: number;
+  readonly waiting: number;
+  /** Connections at most. */
+  readonly size: number;
 }
 
 interface Waiter {
@@ -63,6 +73,7 @@ export function createTurns(holders: number, waitLimitMs: number): Turns {
       free += 1;
       if (isClosed && free === holders) for (const done of closers.splice(0)) done();
     },
+    load: () => ({ inUse: holders - free, waiting: waiting.size, size: holders }),
     close() {
       isClosed = true;
       for (const waiter of waiting) waiter.refuse(closed());

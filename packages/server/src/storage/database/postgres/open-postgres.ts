@@ -57,6 +57,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
     foreignChangeStamp: () => undefined,
     noticeStamp: (topic) => notices.stamp(topic),
     onNotice: notices.on,
+    load: turns.load,
     probe: (timeoutMs) => withTimeout(probe(probes), timeoutMs),
     close() {
       closing ??= close();

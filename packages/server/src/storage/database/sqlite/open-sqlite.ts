@@ -165,6 +165,7 @@ async function createDatabase(
     foreignChangeStamp,
     noticeStamp: foreignChangeStamp,
     onNotice: () => () => {},
+    load: turns.load,
     async probe() {
       flusher.assertHealthy();
       await sql`select value from counters limit 1`.execute(reader); // synchronous, so there is nothing to time

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { AppError } from "../../lib/app-error.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { createSecretBox } from "../../lib/secret-box.ts";
+import { createMemoryBlobStore } from "../../storage/blob-store/memory/memory-blob-store.ts";
+import { unopenedDatabase } from "../../storage/database/unopened-database.ts";
+import { checkEndToEnd, checkInstance, checkReady, type Health, type HealthDeps } from "./check-health.ts";
+
+function healthy(more: Partial<HealthDeps> = {}): HealthDeps {
+  return {
+    database: { ...unopenedDatabase(), probe: async () => {} },
+    blobs: createMemoryBlobStore(systemClock),
+    clock: systemClock,
+    secretBox: createSecretBox([Buffer.alloc(32)]),
+    folders: [tmpdir()],
+    isDraining: () => false,
+    jobsLookedAtMs: () => systemClock.nowMs(),
+    checkSigningKeys: async () => {},
+    ...more,
+  };
+}
+
+const failing = ({ parts }: Health) => parts.filter(({ ok }) => !ok);
+
+test("says that all is well", async () => {
+  assert.deepEqual((await checkInstance(healthy())).status, "ok");
+  assert.deepEqual((await checkEndToEnd(healthy())).status, "ok");
+  assert.equal(checkReady(healthy()).status, "ok");
+});
+
+test("names the part of the whole that fails, each by itself", async () => {
+  const broken = async () => Promise.reject(new Error("no route to host"));
+  const cases: readonly (readonly [string, Partial<HealthDeps>])[] = [
+    ["database", { database: unopenedDatabase() }],
+    ["storage", { blobs: { ...createMemoryBlobStore(systemClock), probe: broken } }],
+    ["sign-in", { checkSigningKeys: broken }],
+  ];
+  for (const [name, more] of cases) {
+    const health = await checkEndToEnd(healthy(more));
+    assert.equal(health.status, "failing");
+    assert.deepEqual(
+      failing(health).map((part) => part.name),
+      [name],
+    );
+    assert.ok((failing(health)[0]?.error ?? "").length > 5, "with a sentence");
+  }
+});
+
+test("a busy database is no fault of the keys", async () => {
+  const busy = async () => Promise.reject(new AppError("UNAVAILABLE", "the database is busy"));
+  assert.equal((await checkEndToEnd(healthy({ checkSigningKeys: busy }))).status, "ok");
+});
+
+test("an instance is well though the database and the storage are not: others would fare no better", async () => {
+  const blobs = {
+    ...createMemoryBlobStore(systemClock),
+    probe: async () => Promise.reject(new Error("away")),
+  };
+  const health = await checkInstance(healthy({ database: unopenedDatabase(), blobs }));
+  assert.equal(health.status, "ok");
+});
+
+test("an instance says what of its own fails", async () => {
+  const cases: readonly (readonly [string, Partial<HealthDeps>])[] = [
+    ["jobs", { jobsLookedAtMs: () => systemClock.nowMs() - 120_000 }],
+    ["disk-space", { folders: [join(tmpdir(), "there-is-no-such-folder")] }],
+    ["keys", { secretBox: { ...createSecretBox([Buffer.alloc(32)]), open: () => "other" } }],
+  ];
+  for (const [name, more] of cases) {
+    const health = await checkInstance(healthy(more));
+    assert.deepEqual(
+      failing(health).map((part) => part.name),
+      [name],
+    );
+  }
+  assert.equal(
+    (await checkInstance(healthy({ jobsLookedAtMs: () => undefined }))).status,
+    "ok",
+    "it runs no jobs",
+  );
+});
+
+test("who stops is not ready, and is said to drain", async () => {
+  const stopping = healthy({ isDraining: () => true });
+  assert.equal(checkReady(stopping).status, "draining");
+  assert.equal((await checkInstance(stopping)).status, "draining");
+  assert.equal((await checkEndToEnd(stopping)).status, "ok");
+});
