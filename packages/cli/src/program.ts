@@ -4,6 +4,7 @@ import { accessCommand } from "./commands/access-command.ts";
 import { accountCommand } from "./commands/account-command.ts";
 import { adminCommand } from "./commands/admin-command.ts";
 import { auditCommand } from "./commands/audit-command.ts";
+import { backupCommands } from "./commands/backup-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
 import { credentialCommand } from "./commands/credential-command.ts";
@@ -64,6 +65,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     rmCommand(contextOf),
     gcCommand(contextOf),
     verifyCommand(contextOf),
+    ...backupCommands(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

@@ -1,9 +1,12 @@
+import { isObject } from "@entrepot/oci/json-object";
 import { Command } from "commander";
+import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatBytes, formatTable } from "../format-text.ts";
 import { readGarbageCandidates, readGarbagePass } from "../garbage-report.ts";
 import { parseHostArgument } from "../image-argument.ts";
 import { requestManagement } from "../management-request.ts";
+import { parseWholeNumber } from "../parse-whole-number.ts";
 
 interface GcOptions {
   readonly registry?: string;
@@ -12,6 +15,49 @@ interface GcOptions {
 
 /** `entrepot gc`: a pass of garbage collection in a running registry, now. */
 export function gcCommand(contextOf: ContextOf): Command {
+  return holdCommands(contextOf).reduce(
+    (command, child) => command.addCommand(child),
+    collectCommand(contextOf),
+  );
+}
+
+function holdCommands(contextOf: ContextOf): readonly Command[] {
+  const hostOf = (context: CliContext, command: Command) =>
+    parseHostArgument(command.optsWithGlobals<GcOptions>().registry ?? context.environment.defaultHost);
+  const hold = new Command("hold")
+    .summary("remove no bytes from storage for a while, for a backup")
+    .description(
+      "No instance removes bytes from storage until the hold ends. What was deleted is gone all the same; only its bytes wait. Repeated, the later word counts.",
+    )
+    .requiredOption("--for <hours>", "how long, such as 24h; at most 720h")
+    .addHelpText("after", "\nExamples:\n  entrepot gc hold --for 24h")
+    .action(async (options: { readonly for: string }, command: Command) => {
+      const context = contextOf(command);
+      const hours = parseWholeNumber(options.for.replace(/h$/, ""), "--for", 1, 720);
+      const json = await requestManagement(context, hostOf(context, command), {
+        method: "PUT",
+        path: "/api/v1/garbage-collection/hold",
+        body: { hours },
+        what: "hold bytes in storage",
+      });
+      const untilMs = isObject(json) ? json["heldUntilMs"] : undefined;
+      context.output.result(json, [`held until ${new Date(Number(untilMs)).toISOString()}`]);
+    });
+  const release = new Command("release")
+    .summary("end the hold before its time")
+    .action(async (_options: object, command: Command) => {
+      const context = contextOf(command);
+      await requestManagement(context, hostOf(context, command), {
+        method: "DELETE",
+        path: "/api/v1/garbage-collection/hold",
+        what: "end the hold",
+      });
+      context.output.result({ released: true }, ["released"]);
+    });
+  return [hold, release];
+}
+
+function collectCommand(contextOf: ContextOf): Command {
   return new Command("gc")
     .summary("collect garbage now, or tell what would go")
     .description(

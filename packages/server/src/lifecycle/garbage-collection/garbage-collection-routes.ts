@@ -1,5 +1,5 @@
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
-import type { RunRequest } from "./garbage-collection-schema.ts";
+import type { HoldRequest, RunRequest } from "./garbage-collection-schema.ts";
 import type { GarbageCollector } from "./garbage-collector.ts";
 
 const schemas = () => import("./garbage-collection-schema.ts");
@@ -12,6 +12,7 @@ export function garbageCollectionEndpoints(
   const status = async () => ({
     candidates: await collector.preview(),
     lastPass: (await collector.lastPass()) ?? null,
+    heldUntilMs: (await collector.heldUntil()) ?? null,
   });
   return [
     endpoint({
@@ -35,6 +36,31 @@ export function garbageCollectionEndpoints(
         const { dryRun } = request.body as RunRequest; // as: checked against `body` before
         const value = dryRun ? await status() : await collector.runNow(call, wake, call.signal);
         return { status: 200, body: { kind: "json", value } };
+      },
+    }),
+    endpoint({
+      id: "garbage-collection.hold",
+      method: "PUT",
+      path: "/api/v1/garbage-collection/hold",
+      can: { who: "administrator" },
+      summary: "Remove no bytes from storage for some hours, on any instance, while they are backed up.",
+      body: async () => (await schemas()).holdRequest,
+      reply: async () => (await schemas()).holdReply,
+      handle: async (call, request) => {
+        const { hours } = request.body as HoldRequest; // as: checked against `body` before
+        const value = { heldUntilMs: await collector.hold(call, hours * 3_600_000) };
+        return { status: 200, body: { kind: "json", value } };
+      },
+    }),
+    endpoint({
+      id: "garbage-collection.release",
+      method: "DELETE",
+      path: "/api/v1/garbage-collection/hold",
+      can: { who: "administrator" },
+      summary: "End the hold before its time.",
+      handle: async (call) => {
+        await collector.release(call);
+        return { status: 204 };
       },
     }),
   ];

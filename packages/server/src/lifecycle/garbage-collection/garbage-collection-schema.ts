@@ -21,7 +21,20 @@ export const garbageReply = Type.Object({
     pendingDeletionBytes: count,
   }),
   lastPass: Type.Union([passReply, Type.Null()]),
+  heldUntilMs: Type.Union([Type.Integer(), Type.Null()], {
+    description: "until when no bytes are removed from storage, because of a backup; null = no hold",
+  }),
 });
+
+const maxHoldHours = 720;
+
+export const holdRequest = Type.Object(
+  { hours: Type.Integer({ minimum: 1, maximum: maxHoldHours, description: "from now" }) },
+  { additionalProperties: false },
+);
+export type HoldRequest = Static<typeof holdRequest>;
+
+export const holdReply = Type.Object({ heldUntilMs: Type.Integer() });
 
 export const runRequest = Type.Object(
   { dryRun: Type.Boolean({ description: "true = only tell what a pass would find" }) },

@@ -8,6 +8,7 @@ import { findJob, findLastDone, isKindKnown, type Job } from "../../activity/job
 import { AppError } from "../../lib/app-error.ts";
 import { type Collected, collectGarbage, type GarbageDeps } from "./collect-garbage.ts";
 import { countGarbage, type GarbageCounts } from "./garbage-store.ts";
+import { heldUntil, holdBytes, releaseBytes } from "./hold-bytes.ts";
 
 export interface GarbageCollectorDeps extends GarbageDeps {
   /** Between two passes; 0 = only `runNow`. */
@@ -32,6 +33,10 @@ export interface GarbageCollector {
   runNow(source: AuditSource, wake: () => void, signal: AbortSignal): Promise<PassReport>;
   /** What a pass would find. Changes nothing. */
   preview(): Promise<GarbageCounts>;
+  /** Keeps all bytes in storage for so long from now; tells until when. See `holdBytes`. */
+  hold(source: AuditSource, forMs: number): Promise<number>;
+  release(source: AuditSource): Promise<void>;
+  heldUntil(): Promise<number | undefined>;
   /** The last pass of any instance; undefined = none in the last days. */
   lastPass(): Promise<PassReport | undefined>;
 }
@@ -94,6 +99,13 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         untaggedMs: deps.untaggedAfterMs === undefined ? undefined : nowMs - deps.untaggedAfterMs,
       });
     },
+    async hold(source, forMs) {
+      const untilMs = clock.nowMs() + forMs;
+      await holdBytes(deps, source, untilMs);
+      return untilMs;
+    },
+    release: (source) => releaseBytes(deps, source),
+    heldUntil: () => heldUntil(deps),
     async lastPass() {
       return reportOf(await findLastDone(database.read, kindName));
     },

@@ -2,6 +2,7 @@ import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
+import { holds } from "./hold-store.ts";
 
 export interface ManifestCandidate {
   readonly id: number;
@@ -167,7 +168,7 @@ export interface PendingDeletion {
   readonly sizeBytes: number;
 }
 
-/** Bytes whose time to be removed has come. */
+/** Bytes whose time to be removed has come; none while somebody holds them. In one statement: a hold made before it counts. */
 export async function listPendingDeletions(
   db: Queryable,
   query: { readonly nowMs: number; readonly limit: number },
@@ -176,6 +177,7 @@ export async function listPendingDeletions(
     .selectFrom("blob_deletions")
     .select(["location", "size_bytes"])
     .where("not_before_ms", "<=", query.nowMs)
+    .where(({ not, exists }) => not(exists(holds(db, query.nowMs))))
     .orderBy("not_before_ms")
     .limit(query.limit)
     .execute();
