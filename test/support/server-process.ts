@@ -24,7 +24,8 @@ export interface ServerOptions {
 export const administrator = { username: "admin", password: "correct-horse-battery" } as const;
 
 const repository = resolve(import.meta.dirname, "../..");
-const startLimitMs = 30_000;
+// Generous: on a busy machine the compiler of types alone takes seconds.
+const startLimitMs = 90_000;
 
 /** Starts a server and resolves when it answers; throws with its output when it does not. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
@@ -90,5 +91,6 @@ async function untilReady(child: ChildProcess, origin: string, output: () => str
     await wait(15);
   }
   child.kill("SIGKILL");
-  throw new Error(`the server did not become ready; it printed:\n${output()}`);
+  const end = child.exitCode ?? child.signalCode ?? "none: it still runs";
+  throw new Error(`the server did not become ready (exit: ${end}); it printed:\n${output()}`);
 }
