@@ -1,0 +1,120 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { createBucket } from "@entrepot/server/storage/blob-store/testing/create-bucket";
+import {
+  missingObjectServer,
+  type ObjectServer,
+} from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { freePort, type ServerProcess, startServer } from "../support/server-process.ts";
+import { openTestPostgres } from "../support/test-postgres.ts";
+
+/** Instances on one PostgreSQL database and one bucket, behind a load balancer that sends every request to the next one. */
+export interface Cluster {
+  /** Of the load balancer. */
+  readonly origin: string;
+  readonly instances: readonly ServerProcess[];
+  /** Kills one and starts another in its place, on the same port. */
+  replace(index: number, signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+}
+
+const nginx = "/usr/sbin/nginx";
+
+/** Why there can be no cluster here; undefined when there can. */
+export function missingForCluster(): string | undefined {
+  return existsSync(nginx) ? missingObjectServer("ceph") : "nginx is not installed";
+}
+
+export interface ClusterOptions {
+  readonly instances: number;
+  /** The cluster gets a bucket of its own there. */
+  readonly objects: ObjectServer;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** What the instances take for the object store's address. */
+  readonly endpoint?: string;
+}
+
+export async function startCluster(t: TestContext, options: ClusterOptions): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-cluster-"));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const postgres = await openTestPostgres();
+  t.after(() => postgres.dispose());
+  const { objects, endpoint = objects.origin } = options;
+  const bucket = await createBucket(objects);
+  const settings = {
+    ENTREPOT_DATABASE_URL: postgres.url,
+    ENTREPOT_STORAGE_URL: `s3://${bucket}/registry?endpoint=${endpoint}&pathStyle=true`,
+    ENTREPOT_STORAGE_ACCESS_KEY: objects.keys.accessKey,
+    ENTREPOT_STORAGE_SECRET_KEY: objects.keys.secretKey,
+    ENTREPOT_SECRET_KEY: "5c".repeat(32),
+    ENTREPOT_TRUST_PROXY: "true",
+    ...options.settings,
+  };
+  const instances: ServerProcess[] = [];
+  const ports: number[] = [];
+  // They share nothing but the database and the bucket.
+  const startOn = async (port: number) =>
+    startServer({ dataDir: await mkdtemp(join(folder, "instance-")), port, settings });
+  t.after(() => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))));
+  for (let index = 0; index < options.instances; index++) {
+    const port = await freePort();
+    ports.push(port);
+    instances.push(await startOn(port));
+  }
+  const origin = await startBalancer(t, folder, ports);
+  return {
+    origin,
+    instances,
+    async replace(index, signal) {
+      const [instance, port] = [instances[index], ports[index]];
+      if (instance === undefined || port === undefined) throw new Error(`there is no instance ${index}`);
+      await instance.stop(signal);
+      instances[index] = await startOn(port);
+    },
+  };
+}
+
+/** Tells the address of an nginx that sends each request to the next instance, whatever it is about. */
+async function startBalancer(t: TestContext, folder: string, ports: readonly number[]): Promise<string> {
+  const port = await freePort();
+  const config = join(folder, "nginx.conf");
+  await writeFile(
+    config,
+    `pid ${join(folder, "nginx.pid")}; error_log ${join(folder, "nginx.log")}; worker_processes 1; daemon off; user root;
+events { worker_connections 2048; }
+http {
+  access_log off; client_body_temp_path ${folder}; proxy_temp_path ${folder};
+  upstream instances { ${ports.map((instance) => `server 127.0.0.1:${instance} max_fails=1 fail_timeout=1s;`).join(" ")} keepalive 64; }
+  server {
+    listen 127.0.0.1:${port};
+    client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_read_timeout 60s;
+    proxy_set_header Connection ""; proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+    add_header X-Instance $upstream_addr always;
+    location / { proxy_pass http://instances; }
+  }
+}
+`,
+  );
+  const child = spawn(nginx, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] });
+  t.after(async () => {
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+  });
+  const origin = `http://127.0.0.1:${port}`;
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      await (await fetch(`${origin}/health/instance`)).body?.cancel();
+      return origin;
+    } catch {
+      await wait(20);
+    }
+  }
+  throw new Error("nginx did not become ready");
+}
