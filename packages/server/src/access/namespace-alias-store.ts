@@ -63,6 +63,31 @@ export async function findAliasedNamespaceId(tx: Tx, name: string): Promise<numb
   return (await query.executeTakeFirst())?.namespace_id ?? undefined;
 }
 
+/** What a namespace is called now that had the name before; undefined when none had, or the name was given back. */
+export async function findRenamedNamespace(db: Queryable, name: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("namespace_aliases as a")
+    .innerJoin("namespaces as n", "n.id", "a.namespace_id")
+    .select("n.name")
+    .where("a.name", "=", name)
+    .executeTakeFirst();
+  return row?.name;
+}
+
+/** What a repository is called now that had the name before; undefined when none had, or another has it since. */
+export async function findRenamedRepository(db: Queryable, name: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("repository_aliases as a")
+    .innerJoin("repositories as r", "r.id", "a.repository_id")
+    .select("r.name")
+    .where("a.name", "=", name)
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom("repositories").select("id").where("name", "=", name))),
+    )
+    .executeTakeFirst();
+  return row?.name;
+}
+
 /** Keeps a name that a namespace had. */
 export async function insertNamespaceAlias(
   tx: Tx,

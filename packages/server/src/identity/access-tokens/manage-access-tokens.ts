@@ -12,6 +12,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { parseIpNetwork } from "../../lib/ip-network.ts";
 import { notifyUser } from "../accounts/notify-user.ts";
 import { type CreatedCredential, createCredential } from "../credentials/create-credential.ts";
+import { presentScopes } from "../credentials/present-scopes.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
 import { type CredentialSecret, listSecrets } from "../credentials/secret-store.ts";
 import { type AskedLimits, limitChangesOf, limitsOf, shapeLimits } from "../credentials/use-limits.ts";
@@ -55,7 +56,8 @@ export async function createAccessToken(
   await checkMaker(deps, maker, token.expiresAtMs);
   // Whoever found a browser open must not leave with all that its owner may.
   if (token.scopes === undefined) checkRecentSignIn(maker, deps.clock.nowMs(), deps.sessions.recentMs);
-  const scopes = token.scopes?.map(toCredentialScope);
+  const asked = token.scopes?.map(toCredentialScope);
+  const scopes = asked && (await presentScopes(deps.access, maker, asked));
   const networks = token.networks?.map(parseIpNetwork);
   // No version is bumped: nothing that anybody remembers becomes wrong by it.
   return deps.database.transaction(async (tx) => {

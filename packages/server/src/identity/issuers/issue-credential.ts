@@ -11,6 +11,7 @@ import { parseIpNetwork } from "../../lib/ip-network.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import { summaryOf } from "../access-tokens/manage-access-tokens.ts";
 import { createCredential } from "../credentials/create-credential.ts";
+import { presentScopesAnywhere } from "../credentials/present-scopes.ts";
 import { type AskedLimits, limitsOf } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import {
@@ -65,7 +66,7 @@ export async function issueCredential(
     const { box } = issuer;
     const nowMs = deps.clock.nowMs();
     const expiresAtMs = endWithin(box, request.expiresAtMs, nowMs);
-    const scopes = scopesWithin(box, request.scopes);
+    const scopes = await scopesWithin(tx, box, request.scopes);
     const username = `${issuer.username}+${request.name ?? newUuid().replaceAll("-", "").slice(0, 16)}`;
     const description = request.description ?? "";
     const metadata = request.metadata ?? {};
@@ -147,17 +148,21 @@ async function holdIssuer(tx: Tx, issuerUserId: number): Promise<Issuer> {
   return held;
 }
 
-/** The scopes asked for, or all of the box. `DENIED` when they carry what the box does not. */
-export function scopesWithin(
+/** The scopes asked for, what was renamed by its present name, or all of the box. `DENIED` when they carry what the box does not. */
+export async function scopesWithin(
+  tx: Tx,
   box: IssuerBox,
   asked: readonly CredentialScopeJson[] | undefined,
-): readonly CredentialScope[] {
+): Promise<readonly CredentialScope[]> {
   const whole = box.repositories.map((repositories) => ({
     repositories,
     tags: undefined,
     actions: box.actions,
   }));
-  const scopes = asked?.map(toCredentialScope) ?? whole;
+  if (asked === undefined) return whole;
+  const scopes = asked.map(toCredentialScope);
+  const present = await presentScopesAnywhere(tx, scopes);
+  if (areWithin(whole, present)) return present;
   if (areWithin(whole, scopes)) return scopes;
   throw new AppError("DENIED", "the scopes reach outside what the issuer may give");
 }

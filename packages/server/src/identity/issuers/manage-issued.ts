@@ -97,7 +97,7 @@ export async function changeIssued(
     const nowMs = deps.clock.nowMs();
     const { scopes, networks, notBeforeMs, expiresAtMs } = change;
     const values: AccessTokenChange = {
-      ...(scopes === undefined ? {} : { scopes: scopesWithin(issuer.box, scopes) }),
+      ...(scopes === undefined ? {} : { scopes: await scopesWithin(tx, issuer.box, scopes) }),
       ...(networks === undefined ? {} : { networks: networks?.map(parseIpNetwork) }),
       ...(notBeforeMs === undefined ? {} : { notBeforeMs: notBeforeMs ?? undefined }),
       ...(expiresAtMs === undefined

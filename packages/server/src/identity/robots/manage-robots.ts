@@ -7,6 +7,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { parseIpNetwork } from "../../lib/ip-network.ts";
 import { lockAccessToken, updateAccessToken } from "../access-tokens/access-token-store.ts";
 import { createCredential } from "../credentials/create-credential.ts";
+import { presentScopes } from "../credentials/present-scopes.ts";
 import { revokeSecret, rotateCredential } from "../credentials/rotate-credential.ts";
 import { type AskedLimits, limitChangesOf, limitsOf } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -47,7 +48,8 @@ export async function createRobot(
   const { metadata = {}, description = "" } = robot;
   checkMetadata(metadata);
   checkLife(deps, robot.expiresAtMs ?? null);
-  const scopes = robot.scopes?.map(toCredentialScope);
+  const asked = robot.scopes?.map(toCredentialScope);
+  const scopes = asked && (await presentScopes(deps.access, call.actor, asked));
   const networks = robot.networks?.map(parseIpNetwork);
   return deps.database
     .transaction(async (tx) => {
@@ -102,7 +104,9 @@ export async function changeRobot(
   if (own.metadata !== undefined) checkMetadata(own.metadata);
   if (own.expiresAtMs !== undefined) checkLife(deps, own.expiresAtMs);
   const ofToken = {
-    ...(scopes === undefined ? {} : { scopes: scopes.map(toCredentialScope) }),
+    ...(scopes === undefined
+      ? {}
+      : { scopes: await presentScopes(deps.access, call.actor, scopes.map(toCredentialScope)) }),
     ...(networks === undefined ? {} : { networks: networks?.map(parseIpNetwork) }),
     ...limitChangesOf(change),
   };

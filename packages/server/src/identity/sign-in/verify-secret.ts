@@ -15,6 +15,7 @@ import { findUserById, findUserByName } from "../users/user-store.ts";
 import { createAccountGuard } from "./account-guard.ts";
 import { clientPasswordPrefix, openClientPassword } from "./client-password.ts";
 import { actorOf, hasSecret, isActive, isUsable, type Living } from "./living.ts";
+import { presentAccountName } from "./present-account-name.ts";
 import { createUseRecorder } from "./record-use.ts";
 import { createSignInThrottle } from "./sign-in-throttle.ts";
 import { createPasswordVerifier } from "./verify-password.ts";
@@ -142,7 +143,8 @@ export function createSecretVerifier(
 
   return {
     findLiving,
-    async verify(username, secret, remoteAddress) {
+    async verify(name, secret, remoteAddress) {
+      const username = await presentAccountName(deps, name);
       // 256 random bits cannot be guessed, so wrong ones are not counted: they would only lock out others behind the same address.
       if (secret.startsWith(accessTokenPrefix)) {
         const found = await findByAccessToken(secret, remoteAddress);
