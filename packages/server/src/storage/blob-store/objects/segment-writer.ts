@@ -24,7 +24,7 @@ export function createSegmentWriter(
   existing: readonly PlacedSegment[],
 ): BlobWriter {
   const chain = [...existing];
-  let buffer = Buffer.allocUnsafeSlow(firstBufferBytes);
+  let buffer = Buffer.allocUnsafeSlow(Math.min(firstBufferBytes, medium.partBytes));
   let filled = 0;
   let open:
     | { readonly object: PartedObject; readonly name: string; parts: number; sizeBytes: number }

@@ -9,6 +9,7 @@ import {
   objectServers,
   startObjectServer,
 } from "../testing/start-object-server.ts";
+import { s3FaultTests } from "./s3-faults.contract.ts";
 
 for (const name of objectServers) {
   const missing = missingObjectServer(name);
@@ -29,6 +30,10 @@ for (const name of objectServers) {
       dispose: async () => {},
     });
     blobStoreContract(`${name}, checksums where they must be,`, open("&checksums=required"));
+    s3FaultTests(
+      () => server,
+      () => bucket,
+    );
     if (name === "ceph") blobStoreContract(`${name}, checksums everywhere,`, open("&checksums=supported"));
   });
 }

@@ -71,8 +71,18 @@ memcached -u nobody -l 127.0.0.1 -p $((PORT + 4)) &
 for n in account container object proxy; do
   swift-$n-server "$DIR/etc/$n-server.conf" >"$DIR/log/$n.log" 2>&1 &
 done
-for _ in $(seq 120); do
-  curl -fs "http://127.0.0.1:$PORT/healthcheck" >/dev/null && echo READY && break
+# Ready when all four servers work together: a container can be made.
+ready() {
+  local token
+  token=$(curl -fsS -m 5 -D - -o /dev/null -H 'X-Auth-User: test:tester' -H 'X-Auth-Key: testing' "http://127.0.0.1:$PORT/auth/v1.0" |
+    tr -d '\r' | sed -n 's/^X-Auth-Token: //p')
+  [ -n "$token" ] && curl -fsS -m 5 -o /dev/null -X PUT -H "X-Auth-Token: $token" "http://127.0.0.1:$PORT/v1/AUTH_test/ready"
+} 2>>"$DIR/log/ready.log"
+for _ in $(seq 300); do
+  if ready; then
+    echo READY
+    break
+  fi
   sleep 0.25
 done
 wait
