@@ -5,6 +5,7 @@ import { declareAuditMetrics } from "../activity/audit/audit-metrics.ts";
 import { createEmail, type Email } from "../activity/email/email.ts";
 import type { Config } from "../config/config.ts";
 import { smtpOf } from "../config/email-settings.ts";
+import { redirectOf } from "../config/storage-settings.ts";
 import { createHttpServer, type HttpServer } from "../http/create-http-server.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { TlsFiles } from "../http/http-deps.ts";
@@ -240,6 +241,7 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
     sparse: config.sparseManifests,
     isOpen: config.anonymousAccess === "full",
     gcGraceMs: config.gcGraceSeconds * 1_000,
+    redirect: redirectOf(config),
     manifestCacheBytes,
     blobCacheBytes,
   });

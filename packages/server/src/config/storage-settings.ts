@@ -1,4 +1,8 @@
-import { textSetting } from "./settings.ts";
+import type { IpNetwork } from "../lib/ip-network.ts";
+import { parseIpNetwork } from "../lib/ip-network.ts";
+import { choiceSetting, networksSetting, numberSetting, textSetting } from "./settings.ts";
+
+const privateNetworks = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1", "fc00::/7"];
 
 /** Where blobs are kept, and with which keys. */
 export const storageSettings = {
@@ -32,7 +36,68 @@ export const storageSettings = {
     isSecret: true,
     description: "The session token that goes with temporary keys.",
   }),
+  storageRedirect: choiceSetting({
+    key: "storage.redirect",
+    variable: "ENTREPOT_STORAGE_REDIRECT",
+    choices: ["off", "external", "on"],
+    defaultValue: "off",
+    description:
+      "Whether clients that pull a blob are sent to the object store by a signed address: never; those outside `storage.redirectInternalNetworks`; all. They must be able to reach it.",
+  }),
+  storageRedirectInternalNetworks: networksSetting({
+    key: "storage.redirectInternalNetworks",
+    variable: "ENTREPOT_STORAGE_REDIRECT_INTERNAL_NETWORKS",
+    defaultValue: privateNetworks.map(parseIpNetwork),
+    defaultText: `\`${privateNetworks.join(", ")}\``,
+    description: "With `storage.redirect: external`: clients in these networks get blobs from the registry.",
+  }),
+  storageRedirectMinKib: numberSetting({
+    key: "storage.redirectMinKib",
+    variable: "ENTREPOT_STORAGE_REDIRECT_MIN_KIB",
+    defaultValue: 1_024,
+    min: 0,
+    max: 1_073_741_824,
+    description: "Blobs of fewer KiB are sent by the registry.",
+  }),
+  storageRedirectSeconds: numberSetting({
+    key: "storage.redirectSeconds",
+    variable: "ENTREPOT_STORAGE_REDIRECT_SECONDS",
+    defaultValue: 300,
+    min: 10,
+    max: 604_800,
+    description:
+      "How long a signed address is good. Who has one can read that blob until then, whatever becomes of their rights; a download that has begun goes on.",
+  }),
+  storageRedirectExceptAgents: textSetting({
+    key: "storage.redirectExceptAgents",
+    variable: "ENTREPOT_STORAGE_REDIRECT_EXCEPT_AGENTS",
+    defaultValue: "",
+    defaultText: "none",
+    description: "Parts of the `User-Agent` of clients that cannot follow a redirect, separated by commas.",
+  }),
 } as const;
+
+interface RedirectValues {
+  readonly storageRedirect: "off" | "external" | "on";
+  readonly storageRedirectInternalNetworks: readonly IpNetwork[];
+  readonly storageRedirectMinKib: number;
+  readonly storageRedirectSeconds: number;
+  readonly storageRedirectExceptAgents: string;
+}
+
+/** Which pulls are sent to the object store. */
+export function redirectOf(values: RedirectValues) {
+  return {
+    mode: values.storageRedirect,
+    internalNetworks: values.storageRedirectInternalNetworks,
+    minBytes: values.storageRedirectMinKib * 1_024,
+    lifetimeSeconds: values.storageRedirectSeconds,
+    exceptAgents: values.storageRedirectExceptAgents
+      .split(",")
+      .map((part) => part.trim().toLowerCase())
+      .filter((part) => part !== ""),
+  };
+}
 
 interface StorageValues {
   readonly storageAccessKey: string | undefined;

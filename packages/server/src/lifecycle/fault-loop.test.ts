@@ -92,6 +92,7 @@ function processOver(world: World): RegistryDeps {
     sparse: "none",
     isOpen: false,
     gcGraceMs: graceMs,
+    redirect: undefined,
   };
 }
 

@@ -5,6 +5,7 @@ import type { Log } from "../lib/log.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import type { BlobCache } from "./blobs/blob-cache.ts";
+import type { RedirectPolicy } from "./blobs/redirect-blob.ts";
 import type { ManifestCache } from "./manifests/manifest-cache.ts";
 import type { UploadSessions } from "./uploads/upload-sessions.ts";
 
@@ -32,4 +33,6 @@ export interface RegistryDeps {
   readonly isOpen: boolean;
   /** How long unreferenced content is safe from the collector; a HEAD of content past half of it starts it anew. */
   readonly gcGraceMs: number;
+  /** Which pulls of blobs are sent to the object store; undefined = none. */
+  readonly redirect: RedirectPolicy | undefined;
 }

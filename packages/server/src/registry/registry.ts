@@ -9,6 +9,7 @@ import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import { createBlobCache } from "./blobs/blob-cache.ts";
 import { blobEndpoints } from "./blobs/blob-routes.ts";
+import type { RedirectPolicy } from "./blobs/redirect-blob.ts";
 import { createManifestCache } from "./manifests/manifest-cache.ts";
 import { manifestEndpoints } from "./manifests/manifest-routes.ts";
 import { referrerEndpoints } from "./referrers/referrer-routes.ts";
@@ -36,6 +37,7 @@ export interface RegistryOptions {
   readonly sparse: SparsePolicy;
   readonly isOpen: boolean;
   readonly gcGraceMs: number;
+  readonly redirect: RedirectPolicy | undefined;
   readonly manifestCacheBytes: number;
   readonly blobCacheBytes: number;
 }

@@ -8,9 +8,11 @@ import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
 import { deleteBlob } from "./delete-blob.ts";
 import { blobUnknown, confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
+import { redirectBlob } from "./redirect-blob.ts";
 
 const path = "/v2/{name}/blobs/{digest}";
 const contentType = "application/octet-stream";
+const cacheControl = "private, max-age=31536000, immutable";
 
 /** end-2 and end-10 of the distribution-spec. */
 export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
@@ -30,6 +32,11 @@ export function blobEndpoints(deps: RegistryDeps): readonly Endpoint[] {
         if (isNotModified(request.headers, digest)) return { status: 304, headers: headersOf(blob) };
         const asked = parseByteRanges(rangeHeader(request.headers, digest), blob.sizeBytes);
         if (asked.kind === "unsatisfiable") return unsatisfiable(blob);
+        // An object store answers one range, not several. HEAD is never redirected: addresses are signed for GET.
+        if (asked.kind !== "ranges" || asked.ranges.length === 1) {
+          const location = await redirectBlob(deps, call, blob, { contentType, cacheControl });
+          if (location !== undefined) return redirectTo(location, blob);
+        }
         const reader = await openLinkedBlob(deps, blob);
         const ranges = asked.kind === "ranges" ? asked.ranges : undefined;
         return {
@@ -91,8 +98,16 @@ function headersOf(blob: LinkedBlob): Record<string, string> {
   return {
     "docker-content-digest": blob.digest,
     etag: `"${blob.digest}"`,
-    "cache-control": "private, max-age=31536000, immutable",
+    "cache-control": cacheControl,
     "accept-ranges": "bytes",
+  };
+}
+
+/** The address ends soon, so nobody may keep it; the bytes behind it may be kept. */
+function redirectTo(location: string, blob: LinkedBlob): Reply {
+  return {
+    status: 307,
+    headers: { ...headersOf(blob), "cache-control": "no-store", location, "content-length": 0 },
   };
 }
 

@@ -42,8 +42,12 @@ export interface TestRegistry {
 }
 
 export type TestRegistryOptions = Partial<
-  Pick<RegistryDeps, "defaultVisibility" | "sparse" | "gcGraceMs" | "isOpen">
-> & { readonly anonymousAccess?: "none" | "pull" | "full" };
+  Pick<RegistryDeps, "defaultVisibility" | "sparse" | "gcGraceMs" | "isOpen" | "redirect">
+> & {
+  readonly anonymousAccess?: "none" | "pull" | "full";
+  /** Another store than the one in memory. Its close is the test's business. */
+  readonly blobs?: BlobStore;
+};
 
 export const graceMs = 86_400_000;
 
@@ -78,7 +82,7 @@ export async function openTestRegistry(
   const clock: Clock = { nowMs: () => nowMs };
   const faults = createFaults();
   const { database, isInTransaction } = markTransactions(await open(t, { onQuery: faults.onQuery }));
-  const blobs = createMemoryBlobStore(clock);
+  const blobs = options.blobs ?? createMemoryBlobStore(clock);
   const lines: LogLine[] = [];
   const log = capturingLog(lines);
   const access = createTestAccess(database, clock, options.anonymousAccess ?? "none");
@@ -102,6 +106,7 @@ export async function openTestRegistry(
     sparse: options.sparse ?? "indexes",
     isOpen: options.isOpen ?? false,
     gcGraceMs: options.gcGraceMs ?? graceMs,
+    redirect: options.redirect,
   });
   let requests = 0;
   return {
