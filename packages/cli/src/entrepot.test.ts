@@ -262,6 +262,8 @@ describe("entrepot with registries", () => {
   it("asks the registry for garbage collection", async () => {
     await signIn();
     assert.match((await run("gc", "--dry-run", "--registry", first.host)).stdout, /^manifests +\d+$/m);
+    assert.match((await run("gc", "--strays", "--dry-run", "--registry", first.host)).stdout, /^blobs +0$/m);
+    assert.equal((await runJson("gc", "--strays", "--registry", first.host))["uploads"], 0);
     assert.equal(typeof (await runJson("gc", "--registry", first.host))["durationMs"], "number");
     await rm(configFile());
     const done = await run("gc", "--registry", first.host);

@@ -8,6 +8,7 @@ const candidateFields = [
   "pendingDeletions",
   "pendingDeletionBytes",
 ] as const;
+const strayFields = ["uploads", "blobs", "bytes"] as const;
 const passFields = ["manifests", "links", "blobs", "bytes", "durationMs"] as const;
 
 /** What a pass would remove, from the management API's answer. An `Error` when it is something else. */
@@ -20,6 +21,11 @@ export function readGarbageCandidates(
 /** What a pass removed. An `Error` when the answer is something else. */
 export function readGarbagePass(json: unknown): Readonly<Record<(typeof passFields)[number], number>> {
   return readNumbers(json, passFields);
+}
+
+/** What lies in the blob store and belongs to nothing. An `Error` when the answer is something else. */
+export function readStrays(json: unknown): Readonly<Record<(typeof strayFields)[number], number>> {
+  return readNumbers(json, strayFields);
 }
 
 function readNumbers<Name extends string>(

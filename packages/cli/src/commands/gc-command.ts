@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatBytes, formatTable } from "../format-text.ts";
-import { readGarbageCandidates, readGarbagePass } from "../garbage-report.ts";
+import { readGarbageCandidates, readGarbagePass, readStrays } from "../garbage-report.ts";
 import { parseHostArgument } from "../image-argument.ts";
 import { requestManagement } from "../management-request.ts";
 import { parseWholeNumber } from "../parse-whole-number.ts";
@@ -11,6 +11,7 @@ import { parseWholeNumber } from "../parse-whole-number.ts";
 interface GcOptions {
   readonly registry?: string;
   readonly dryRun?: true;
+  readonly strays?: true;
 }
 
 /** `entrepot gc`: a pass of garbage collection in a running registry, now. */
@@ -64,14 +65,34 @@ function collectCommand(contextOf: ContextOf): Command {
       "Asks a running registry for a pass of garbage collection. It also runs by itself all the time; nothing that is reachable goes, and pushes may go on meanwhile. Needs an administrator's credentials.",
     )
     .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
-    .option("--dry-run", "only tell what a pass would remove")
+    .option("--dry-run", "only tell what would be removed")
+    .option(
+      "--strays",
+      "instead, remove what lies in the blob store and the database does not know; reads its whole listing",
+    )
     .addHelpText(
       "after",
-      "\nExamples:\n  entrepot gc --dry-run\n  entrepot gc --registry registry.example.org",
+      "\nExamples:\n  entrepot gc --dry-run\n  entrepot gc --registry registry.example.org\n  entrepot gc --strays --dry-run",
     )
     .action(async (options: GcOptions, command: Command) => {
       const context = contextOf(command);
       const host = parseHostArgument(options.registry ?? context.environment.defaultHost);
+      if (options.strays === true) {
+        const json = await requestManagement(context, host, {
+          method: "POST",
+          path: "/api/v1/garbage-collection/strays",
+          body: { dryRun: options.dryRun === true },
+          what: "look for strays",
+        });
+        const strays = readStrays(json);
+        const rows = [
+          ["uploads", String(strays.uploads)],
+          ["blobs", String(strays.blobs)],
+          ["bytes", formatBytes(strays.bytes)],
+        ];
+        context.output.result(json, formatTable(rows));
+        return;
+      }
       if (options.dryRun === true) {
         const json = await requestManagement(context, host, {
           method: "GET",

@@ -19,6 +19,7 @@ import {
   createGarbageCollector,
   type GarbageCollector,
 } from "../lifecycle/garbage-collection/garbage-collector.ts";
+import { strayEndpoints } from "../lifecycle/strays/stray-routes.ts";
 import type { HealthDeps } from "../operations/health/check-health.ts";
 import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
@@ -30,7 +31,7 @@ import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metric
 import { withMetrics } from "../storage/blob-store/with-metrics.ts";
 import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
-import { type HousekeepingAreas, housekeepingKinds } from "./housekeeping-kinds.ts";
+import { type HousekeepingAreas, housekeepingKinds, strayGraceOf } from "./housekeeping-kinds.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { programVersion } from "./program-version.ts";
 
@@ -61,12 +62,12 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const email = buildEmail(config, stores, { log, instanceId, metrics });
   const process = { log, instanceId, metrics };
   const collector = buildCollector(config, stores, registry, process);
-  const jobs = buildJobs(config, stores, { registry, email, collector }, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector, log }, process);
   let isStopping = false;
   const health = buildHealth(config, stores, jobs, () => isStopping);
   const numbers = declareMetrics(config, stores, { registry, metrics });
   const server: HttpServer = await createHttpServer({
-    endpoints: gatherEndpoints(config, { stores, registry, email, collector, jobs, health, metrics }),
+    endpoints: gatherEndpoints(config, { stores, registry, email, collector, jobs, health, metrics, log }),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
     signInRules: stores.identity.signInRules,
     access: stores.access,
@@ -160,6 +161,7 @@ interface Areas {
   readonly jobs: Jobs;
   readonly health: HealthDeps;
   readonly metrics: MetricsRegistry;
+  readonly log: Log;
 }
 
 /** Everything that the server answers. The documents and the permission matrix are made from the same list. */
@@ -176,6 +178,7 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     }),
     ...garbageCollectionEndpoints(areas.collector, areas.jobs.wake),
     ...areas.jobs.endpoints,
+    ...strayEndpoints({ ...areas.stores, log: areas.log, strayGraceMs: strayGraceOf(config) }),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),
     ...openapiEndpoints(() => all),
@@ -193,7 +196,7 @@ export function describeMetrics(config: Config, log: Log, stores: Stores): Metri
   const registry = buildRegistry(config, stores, log, process.instanceId);
   const email = buildEmail(config, stores, process);
   const collector = buildCollector(config, stores, registry, process);
-  buildJobs(config, stores, { registry, email, collector }, process);
+  buildJobs(config, stores, { registry, email, collector, log }, process);
   declareMetrics(config, stores, { registry, metrics });
   return metrics;
 }
@@ -206,7 +209,7 @@ export function buildEndpoints(config: Config, log: Log, stores: Stores): readon
   const email = buildEmail(config, stores, { log, instanceId, metrics });
   const process = { log, instanceId, metrics };
   const collector = buildCollector(config, stores, registry, process);
-  const jobs = buildJobs(config, stores, { registry, email, collector }, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector, log }, process);
   return gatherEndpoints(config, {
     stores,
     registry,
@@ -214,6 +217,7 @@ export function buildEndpoints(config: Config, log: Log, stores: Stores): readon
     collector,
     jobs,
     metrics,
+    log,
     health: buildHealth(config, stores, jobs, () => false),
   });
 }

@@ -1,8 +1,11 @@
+import { byPartOfRegistry } from "../activity/audit/record-audit.ts";
 import type { Email } from "../activity/email/email.ts";
 import { pruneEvents } from "../activity/events/event-store.ts";
 import { type JobKind, jobKind } from "../activity/jobs/job-kind.ts";
 import type { Config } from "../config/config.ts";
+import type { Log } from "../lib/log.ts";
 import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-collector.ts";
+import { clearStrays } from "../lifecycle/strays/clear-strays.ts";
 import { countStorageKind } from "../operations/metrics/count-storage.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Stores } from "./open-stores.ts";
@@ -11,11 +14,18 @@ export interface HousekeepingAreas {
   readonly registry: Registry;
   readonly email: Email;
   readonly collector: GarbageCollector;
+  readonly log: Log;
 }
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
 const batch = 500;
+const byCollector = byPartOfRegistry("garbage-collector");
+
+/** Older than any upload may become, and at least a day: clocks of other machines may differ, and rows come after bytes. */
+export function strayGraceOf(config: Config): number {
+  return Math.max(dayMs, config.uploadExpiryHours * 3_600_000 + config.gcGraceSeconds * 1_000);
+}
 
 /** What keeps the house in order, each by its own schedule, on one instance at a time: what fails holds nothing else up. */
 export function housekeepingKinds(
@@ -24,6 +34,7 @@ export function housekeepingKinds(
   areas: HousekeepingAreas,
 ): readonly JobKind[] {
   const { database, clock } = stores;
+  const { log } = areas;
   const chore = (
     kind: string,
     summary: string,
@@ -51,6 +62,16 @@ export function housekeepingKinds(
       }
       return { dropped };
     }),
+    chore(
+      "strays.clear",
+      "Removes uploads from the blob store that the database does not know.",
+      async (_job, signal) => {
+        const deps = { ...stores, log, strayGraceMs: strayGraceOf(config) };
+        const { uploads, bytes } = await clearStrays(deps, byCollector, { kinds: ["upload"], signal });
+        return { uploads, bytes };
+      },
+      dayMs,
+    ),
     chore("events.prune", "Forgets old events.", async () => {
       const cutoffMs = clock.nowMs() - config.eventRetentionDays * dayMs;
       await database.transaction((tx) => pruneEvents(tx, cutoffMs, batch), { durable: false });

@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestHex } from "@entrepot/oci/digest";
+import { type Digest, digestAlgorithm, digestHex, parseDigest } from "@entrepot/oci/digest";
 import type { BlobLocation, UploadId } from "./blob-store.ts";
 
 /** Throws for an id that a driver must not turn into a path. Ids come from `newUploadId`; this is the second lock on the door. */
@@ -21,4 +21,13 @@ export function locationOf(id: UploadId, digest: Digest): BlobLocation {
 export function checkLocation(location: BlobLocation): BlobLocation {
   if (/^sha(?:256|512)\/[a-f0-9]{2}\/[a-f0-9]{64,128}\.[a-z0-9-]{1,64}$/.test(location)) return location;
   throw new Error("that is no location of a blob");
+}
+
+/** The upload that made what lies at a location, and its digest. Throws for a location that no driver has written. */
+export function partsOfLocation(location: string): { readonly uploadId: UploadId; readonly digest: Digest } {
+  // as: checkLocation throws for anything else
+  const [algorithm, , rest = ""] = checkLocation(location as BlobLocation).split("/");
+  const [hex, id] = rest.split(".");
+  // as: the expression of a location ends in that of an upload's id
+  return { uploadId: id as UploadId, digest: parseDigest(`${algorithm}:${hex}`) };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import type { BlobLocation, UploadId } from "../blob-store.ts";
-import { checkLocation, checkUploadId, locationOf } from "../names.ts";
+import { checkUploadId, locationOf, partsOfLocation } from "../names.ts";
 
 /*
  * Everything of one upload lies in one folder, during the upload and after it:
@@ -69,14 +69,11 @@ export function parseIndexName(name: string): Digest | undefined {
   return parseDigest(`${algorithm}:${hex}`);
 }
 
-/** Where the index of a location lies: the upload's folder, and the name in it. Throws for a location that no driver has written. */
+/** The upload in whose folder the index of a location lies, and its digest. Throws for a location that no driver has written. */
 export function placeOf(location: BlobLocation): { readonly id: UploadId; readonly digest: Digest } {
-  const [algorithm, , rest] = checkLocation(location).split("/");
-  const [hex, id] = (rest ?? "").split(".");
-  // as: checkLocation has matched it
-  const place = { id: id as UploadId, digest: parseDigest(`${algorithm}:${hex}`) };
-  if (locationOf(place.id, place.digest) !== location) throw new Error("that is no location of a blob");
-  return place;
+  const { uploadId: id, digest } = partsOfLocation(location);
+  if (locationOf(id, digest) !== location) throw new Error("that is no location of a blob");
+  return { id, digest };
 }
 
 /** The upload whose folder a key below the store's prefix lies in, and its name there; undefined for what is not ours. */

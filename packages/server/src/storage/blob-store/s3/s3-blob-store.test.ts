@@ -3,13 +3,13 @@ import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { createBucket } from "../testing/create-bucket.ts";
+import { s3FaultTests } from "../testing/s3-faults.ts";
 import {
   missingObjectServer,
   type ObjectServer,
   objectServers,
   startObjectServer,
 } from "../testing/start-object-server.ts";
-import { s3FaultTests } from "./s3-faults.contract.ts";
 
 for (const name of objectServers) {
   const missing = missingObjectServer(name);

@@ -4,8 +4,8 @@ import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
 import { digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
-import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "../testing/fault-proxy.ts";
-import type { ObjectServer } from "../testing/start-object-server.ts";
+import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "./fault-proxy.ts";
+import type { ObjectServer } from "./start-object-server.ts";
 
 /** Spoils every request the first time it is made. */
 function once(fault: Fault): (request: ProxiedRequest) => Fault | undefined {
