@@ -22,6 +22,7 @@ import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
 import { mailCommand } from "./commands/mail-command.ts";
 import { mfaCommand } from "./commands/mfa-command.ts";
+import { migrateCommand } from "./commands/migrate-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { providerCommand } from "./commands/provider-command.ts";
 import { repositoryCommand } from "./commands/repository-command.ts";
@@ -83,6 +84,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     accessCommand(contextOf),
     reservedNameCommand(contextOf),
     mailCommand(contextOf),
+    migrateCommand(contextOf),
     trustRuleCommand(contextOf),
     providerCommand(contextOf),
     auditCommand(contextOf),

@@ -50,6 +50,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     passwordFile: config.databasePasswordFile,
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
+    migrate: config.databaseMigrate,
     log,
   });
   // Asked several times by every request; it is a quarter of the cost of a pull that comes from memory.

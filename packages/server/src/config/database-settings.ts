@@ -1,4 +1,4 @@
-import { numberSetting, textSetting } from "./settings.ts";
+import { choiceSetting, numberSetting, textSetting } from "./settings.ts";
 
 /** Where metadata is kept, and how long is waited for it. */
 export const databaseSettings = {
@@ -18,6 +18,14 @@ export const databaseSettings = {
     defaultText: "none: the password in the URL, if any",
     description:
       "File with the password of the PostgreSQL user. Read for each new connection: a password changes without a restart.",
+  }),
+  databaseMigrate: choiceSetting({
+    key: "database.migrate",
+    variable: "ENTREPOT_DATABASE_MIGRATE",
+    choices: ["auto", "off"],
+    defaultValue: "auto",
+    description:
+      "Whether a starting process brings the tables up to date; `off` = it refuses to start until `entrepot migrate up` has done so, for those who run that as a job of its own.",
   }),
   databasePoolSize: numberSetting({
     key: "database.poolSize",

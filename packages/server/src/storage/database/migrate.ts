@@ -10,10 +10,44 @@ import type { Tables } from "./tables.ts";
 const migrationLock = 7_203_446_177;
 
 /**
+ * 'auto' = run what is missing; 'off' = refuse to work with a database that lacks something; 'look' = neither, for those who only want to know.
+ */
+export type MigrationMode = "auto" | "off" | "look";
+
+/** What must be done for a mode when a database is opened. `UNAVAILABLE` when it lacks migrations and may not be given them, or belongs to a newer version. */
+export async function prepareSchema(db: Kysely<Tables>, log: Log, mode: MigrationMode): Promise<void> {
+  if (mode === "auto") return migrate(db, log);
+  if (mode === "look") return;
+  const pending = await pendingMigrations(db);
+  if (pending.length === 0) return;
+  throw new AppError(
+    "UNAVAILABLE",
+    `the database lacks ${pending.length} migrations of this version (${pending.join(", ")}), and this process may not run them: run \`entrepot migrate up\``,
+  );
+}
+
+/** Which migrations a database has had, and which it lacks; those that this version does not know come last. Changes nothing. */
+export interface MigrationStatus {
+  readonly done: readonly string[];
+  readonly pending: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+export async function readMigrationStatus(db: Kysely<Tables>): Promise<MigrationStatus> {
+  const ran = await executedMigrations(db);
+  const known = Object.keys(allMigrations).sort();
+  return {
+    done: known.filter((name) => ran.includes(name)),
+    pending: known.filter((name) => !ran.includes(name)),
+    unknown: ran.filter((name) => !known.includes(name)),
+  };
+}
+
+/**
  * Runs the migrations that the database lacks, all or none. Repeatable and safe to run from several processes at once: the first
  * does the work, the others wait for it. Throws `UNAVAILABLE` when the database was migrated by a newer version of the program.
  */
-export async function migrate(db: Kysely<Tables>, log: Log): Promise<void> {
+async function migrate(db: Kysely<Tables>, log: Log): Promise<void> {
   // Almost always there is nothing to do, and then no lock is taken.
   if ((await pendingMigrations(db)).length === 0) return;
   const done = await db.transaction().execute(async (tx) => {

@@ -1,4 +1,5 @@
 import type { Log } from "../../lib/log.ts";
+import type { MigrationMode } from "./migrate.ts";
 
 export interface OpenDatabaseOptions {
   /** `sqlite:PATH`, `sqlite::memory:` (private, gone when closed; for tests), or `postgres://USER:PASSWORD@HOST/DATABASE`. */
@@ -10,6 +11,8 @@ export interface OpenDatabaseOptions {
   /** How long a transaction or a read waits for its turn before it fails with `UNAVAILABLE`. */
   readonly acquireTimeoutMs: number;
   readonly log: Log;
+  /** What to do about migrations that are missing. Default 'auto'. */
+  readonly migrate?: MigrationMode | undefined;
   /**
    * Called before each statement that is sent once the database is open, `begin` and `commit` too; not before a rollback. What it
    * throws is thrown by the statement, which then is not executed. For counting round trips and for testing failures.

@@ -5,7 +5,7 @@ import { Client, type ClientConfig, Pool } from "pg";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Database, Tx } from "../database.ts";
 import { connectionLost, isConcurrencyFailure, translateDatabaseError } from "../database-error.ts";
-import { migrate } from "../migrate.ts";
+import { prepareSchema } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
@@ -112,7 +112,7 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
     }),
   });
   try {
-    await migrate(db, options.log);
+    await prepareSchema(db, options.log, options.migrate ?? "auto");
   } finally {
     await db.destroy();
     await pool.end();

@@ -6,7 +6,7 @@ import { Kysely, sql } from "kysely";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Database, Tx } from "../database.ts";
 import { translateDatabaseError } from "../database-error.ts";
-import { migrate } from "../migrate.ts";
+import { prepareSchema } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
@@ -93,7 +93,7 @@ async function migrateFile(writeDb: DatabaseSync, options: OpenDatabaseOptions):
   const connection = new SqliteConnection(writeDb);
   const turns = createTurns(1, openTimeoutMs);
   const db = new Kysely<Tables>({ dialect: createSqliteDialect({ connection, turns, onQuery: undefined }) });
-  await migrate(db, options.log);
+  await prepareSchema(db, options.log, options.migrate ?? "auto");
   await db.destroy();
 }
 
