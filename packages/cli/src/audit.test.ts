@@ -31,7 +31,7 @@ describe("entrepot audit and elevate", () => {
     );
     assert.match(await text("elevate", "roles", "ls"), /^acme\/release +3600 +false/);
     const short = await run("elevate", "start", "acme/release", "--reason", "short");
-    assert.equal(short.code, 1);
+    assert.equal(short.code, 2);
     const started = await text("elevate", "start", "acme/release", "--reason", "hot fix for incident 812");
     assert.match(started, /^elevation 1 to acme\/release holds until 20/);
     const approved = await run("elevate", "approve", "1");

@@ -3,7 +3,7 @@ import { createHttpTransport } from "@entrepot/client/http-transport";
 import { readErrorText, readJson } from "@entrepot/client/read-body";
 import { isObject } from "@entrepot/oci/json-object";
 import type { CliContext } from "./cli-context.ts";
-import { problemDetail } from "./management-request.ts";
+import { refusalOf } from "./management-request.ts";
 import { findOrigin } from "./registry-access.ts";
 
 /** What a registry gave for the token of a CI system or cluster. */
@@ -42,10 +42,8 @@ export async function exchangeToken(
       signal,
     });
     if (response.status !== 200) {
-      const detail = problemDetail(await readErrorText(response));
-      throw new Error(
-        `${host} does not take the token: ${detail ?? "it is no Entrepôt"} (${response.status})`,
-      );
+      const what = "exchange the token";
+      throw refusalOf(await readErrorText(response), { what, host, status: response.status });
     }
     const json = await readJson(response, `the answer of ${host}`);
     const { username, access_token: password, expires_in: expiresInSeconds } = isObject(json) ? json : {};

@@ -34,9 +34,9 @@ describe("entrepot invitation, grant default and token-issuer", () => {
     await lines("team", "invite", "acme/release", "anna");
     await registry.signIn("anna", password);
     const [first] = await lines("invitation", "ls");
-    assert.equal((await registry.run("invitation", "ls", "acme")).code, 1, "not hers to see");
+    assert.equal((await registry.run("invitation", "ls", "acme")).code, 4, "not hers to see");
     await lines("invitation", "decline", idOf(first));
-    assert.equal((await registry.run("invitation", "accept", idOf(first))).code, 1);
+    assert.equal((await registry.run("invitation", "accept", idOf(first))).code, 5);
     await asAdministrator();
     await lines("team", "invite", "acme/release", "anna");
     await registry.signIn("anna", password);
@@ -45,7 +45,7 @@ describe("entrepot invitation, grant default and token-issuer", () => {
     assert.equal((await registry.run("invitation", "accept")).code, 2);
     assert.equal((await registry.run("invitation", "accept", "seventeen")).code, 2);
     const forged = await registry.runWith("no-such-token", "invitation", "accept", "--token-stdin");
-    assert.equal(forged.code, 1);
+    assert.equal(forged.code, 5);
     await asAdministrator();
     assert.deepEqual(await lines("team", "ls", "acme/release"), ["anna person manual"]);
   });
@@ -86,7 +86,7 @@ describe("entrepot invitation, grant default and token-issuer", () => {
     ]);
     assert.match((await lines("token-issuer", "ls"))[0] ?? "", /^platform platform\.example\.org 127/);
     const again = await registry.run("token-issuer", "add", "platform", ...who, "--keys-file", keys);
-    assert.equal(again.code, 1);
+    assert.equal(again.code, 6);
     assert.deepEqual(await lines("token-issuer", "rm", "platform"), ["platform removed"]);
     assert.deepEqual(await lines("token-issuer", "ls"), [""]);
   });

@@ -41,7 +41,7 @@ describe("entrepot mail, trust-rule and login with a token", () => {
     const test = await run(["mail", "test", "ann@example.org"]);
     assert.equal(test.code, 1);
     assert.match(test.stderr, /set smtp\.host/);
-    assert.equal((await run(["mail", "retry", "17"])).code, 1);
+    assert.equal((await run(["mail", "retry", "17"])).code, 5);
     assert.equal((await run(["mail", "retry", "x"])).code, 2);
   });
 
@@ -63,7 +63,7 @@ describe("entrepot mail, trust-rule and login with a token", () => {
     await writeFile(keysFile, publicKey.export({ type: "spki", format: "pem" }));
     const rule = ["--issuer", "ci", "--audience", "registry", "--claim", "sub=job", "--keys-file", keysFile];
     const made = await run(["trust-rule", "create", "ci", ...rule, "--subject", "nobody"]);
-    assert.equal(made.code, 1);
+    assert.equal(made.code, 2);
     assert.match(made.stderr, /must be a robot or an issuer/);
     assert.equal((await run(["trust-rule", "list"])).stdout, "");
     const before = await readFile(join(folder, "config.json"), "utf8");
@@ -71,7 +71,7 @@ describe("entrepot mail, trust-rule and login with a token", () => {
     const token = newToken({ iss: "ci", aud: "registry", sub: "job" });
     await writeFile(tokenFile, `${token}\n`);
     const login = await run(["login", registry.host, "--oidc-token-file", tokenFile, "--rule", "ci"]);
-    assert.equal(login.code, 1);
+    assert.equal(login.code, 3);
     assert.match(login.stderr, /does not take this token/);
     assert.equal((login.stdout + login.stderr).includes(token), false);
     assert.equal(await readFile(join(folder, "config.json"), "utf8"), before);

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { createContextOf } from "./command-context.ts";
 import { takeEnvironment } from "./environment.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { explainFailure } from "./explain-failure.ts";
 import { createProgram } from "./program.ts";
-import { UsageError } from "./usage-error.ts";
 
 const environment = takeEnvironment();
 // A reader that has seen enough (`| head`) is no failure.
@@ -32,12 +33,12 @@ function catchInterrupt(): AbortSignal {
 function tell(error: unknown): number {
   if (error instanceof CommanderError) {
     // Commander has said it already; help and version are no failures.
-    return error.exitCode === 0 ? 0 : 2;
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`entrepot: ${message}\n`);
+  const { sentence, exitCode } = explainFailure(error);
+  process.stderr.write(`entrepot: ${sentence}\n`);
   if (environment.isDebug && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
-  return error instanceof UsageError ? 2 : 1;
+  return exitCode;
 }
 
 function readVersion(): string {

@@ -3,9 +3,10 @@ import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { basicAuthorization } from "@entrepot/client/credentials";
 import { createHttpTransport, type HttpResponse } from "@entrepot/client/http-transport";
+import { printable } from "@entrepot/client/printable";
 import { readErrorText, readJson } from "@entrepot/client/read-body";
+import { RegistryError } from "@entrepot/client/registry-error";
 import { isObject } from "@entrepot/oci/json-object";
-import { quoted } from "@entrepot/oci/oci-error";
 import type { CliContext } from "./cli-context.ts";
 import { findCredentials } from "./docker-config.ts";
 import { findOrigin } from "./registry-access.ts";
@@ -73,10 +74,7 @@ export async function withAnswer<T>(
       signal,
     });
     if (response.status >= 200 && response.status < 300) return await use(response);
-    const detail = problemDetail(await readErrorText(response));
-    throw new Error(
-      `cannot ${what} at ${host}: ${detail ?? "it is no Entrepôt, or it refused"} (${response.status})`,
-    );
+    throw refusalOf(await readErrorText(response), { what, host, status: response.status });
   } finally {
     await transport.close();
   }
@@ -85,18 +83,41 @@ export async function withAnswer<T>(
 async function storedProof(context: CliContext, host: string): Promise<Readonly<Record<string, string>>> {
   const credentials = await findCredentials(context.environment.dockerConfigDir, host);
   if (credentials?.kind !== "password") {
-    throw new Error(`${host} needs credentials for this; run: entrepot login ${host}`);
+    const problem =
+      credentials === undefined
+        ? "needs credentials for this"
+        : "needs a user name and password or access token for this, and docker keeps something else";
+    throw new RegistryError(`${host} ${problem}`, { status: 401, code: "UNAUTHORIZED", host });
   }
   return { authorization: basicAuthorization(credentials.username, credentials.password) };
 }
 
-/** RFC 9457: `detail` explains this occurrence, `title` the kind of problem. */
-export function problemDetail(body: string): string | undefined {
+/** A refusal in the server's own words (RFC 9457: `detail` explains this occurrence, `title` is the kind of problem); `NO_ENTREPOT` when it has none. */
+export function refusalOf(
+  body: string,
+  { what, host, status }: { readonly what: string; readonly host: string; readonly status: number },
+): RegistryError {
+  const problem = parseObject(body);
+  const { detail, title } = problem;
+  const isOurs = typeof detail === "string" && typeof title === "string";
+  // A load balancer speaks for a registry that is gone for a moment.
+  const isInTrouble = status >= 500 || status === 429;
+  const otherwise = isInTrouble
+    ? "the registry, or what stands before it, has a problem"
+    : "it answers as no Entrepôt does";
+  const said = isOurs ? printable(detail) : otherwise;
+  return new RegistryError(`cannot ${what} at ${host}: ${said} (${status})`, {
+    status,
+    code: isOurs ? title : isInTrouble ? "UNKNOWN" : "NO_ENTREPOT",
+    host,
+  });
+}
+
+function parseObject(body: string): Readonly<Record<string, unknown>> {
   try {
-    const problem: unknown = JSON.parse(body);
-    const text = isObject(problem) ? (problem["detail"] ?? problem["title"]) : undefined;
-    return typeof text === "string" ? quoted(text.slice(0, 300)).slice(1, -1) : undefined;
+    const json: unknown = JSON.parse(body);
+    return isObject(json) ? json : {};
   } catch {
-    return undefined;
+    return {};
   }
 }

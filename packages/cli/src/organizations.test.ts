@@ -77,7 +77,7 @@ describe("entrepot org, team and grant", () => {
   it("says what the server says when it refuses, and 2 for what is wrong on the line", async () => {
     await lines("org", "create", "beta");
     const refused = await run("team", "remove", "beta/owners", administrator.username);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 6);
     assert.match(refused.stderr, /nobody would be left who can sign in and administer/);
     for (const args of [
       ["team", "set", "beta"],

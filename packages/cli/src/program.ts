@@ -51,7 +51,7 @@ export function createProgram(contextOf: ContextOf, version: string): Command {
 Registries on this machine (localhost, 127.0.0.1, [::1]) are spoken to with http, all others with https unless --plain-http is given.
 With --ca-file or --insecure, one on this machine is asked whether it speaks https. A name without a host is one of localhost:5000, or of the registry in ENTREPOT_CLI_REGISTRY.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 not there, 6 taken or in use, 7 registry not reached or in trouble.`,
     );
   const commands = [
     serveCommand(contextOf),

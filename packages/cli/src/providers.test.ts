@@ -56,7 +56,7 @@ describe("entrepot provider", () => {
     const tested = await run("provider", "test", "corp");
     assert.equal(tested.code, 1);
     assert.match(tested.stdout, /ECONNREFUSED/);
-    assert.equal((await run("provider", "sync", "corp")).code, 1);
+    assert.equal((await run("provider", "sync", "corp")).code, 7);
     assert.deepEqual(await lines("provider", "lost", "corp"), [""]);
     await writeFile(join(registry.folder, "bad.yaml"), "providers: [{kind: ldap}]");
     assert.equal((await run("provider", "apply", "-f", join(registry.folder, "bad.yaml"))).code, 2);
@@ -65,7 +65,7 @@ describe("entrepot provider", () => {
       "providers: [{name: x, kind: keystone, settings: {url: 'http://k'}}]",
     );
     const refused = await run("provider", "apply", "-f", join(registry.folder, "plain.yaml"));
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 2);
     assert.match(refused.stderr, /use https/);
     assert.deepEqual(await lines("provider", "rm", "corp"), ["corp: deleted"]);
   });

@@ -46,7 +46,7 @@ describe("entrepot repository, access and reserved-name", () => {
 
   it("reserves names and gives them back", async () => {
     assert.deepEqual(await lines("reserved-name", "add", "nginx"), ["nginx is reserved"]);
-    assert.equal((await run("org", "create", "nginx")).code, 1);
+    assert.equal((await run("org", "create", "nginx")).code, 6);
     assert.deepEqual(await lines("reserved-name", "rm", "nginx"), ["nginx is free"]);
     await lines("org", "create", "nginx");
   });

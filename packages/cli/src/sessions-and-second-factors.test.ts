@@ -41,7 +41,7 @@ describe("entrepot session and mfa", () => {
     assert.deepEqual(await lines("session", "ls"), [""]);
 
     await browse("anna");
-    assert.equal((await registry.run("session", "ls", "--user", admin)).code, 1);
+    assert.equal((await registry.run("session", "ls", "--user", admin)).code, 4);
     await registry.signIn(admin, adminPassword);
     assert.equal((await lines("session", "ls", "--user", "anna")).length, 1);
     assert.deepEqual(await lines("session", "rm", "--all", "--user", "anna"), ["1 ended"]);
@@ -77,7 +77,7 @@ describe("entrepot session and mfa", () => {
     assert.equal(without.code, 2);
     assert.match(without.stderr, /--code or --recovery-code/);
     const wrong = await own("rm", "totp", "--recovery-code", "AAAA-AAAA-AAAA-AAAA");
-    assert.equal(wrong.code, 1);
+    assert.equal(wrong.code, 3);
     const renewed = await own("recovery-codes", "--recovery-code", codes[0] ?? "");
     assert.equal(renewed.code, 0, renewed.stderr);
     const fresh = renewed.stdout.trim().split("\n");
@@ -85,7 +85,7 @@ describe("entrepot session and mfa", () => {
       fresh.some((one) => codes.includes(one)),
       false,
     );
-    assert.equal((await own("rm", "7", "--recovery-code", fresh[0] ?? "")).code, 1, "no such security key");
+    assert.equal((await own("rm", "7", "--recovery-code", fresh[0] ?? "")).code, 5, "no such security key");
     const removed = await own("rm", "totp", "--recovery-code", fresh[1] ?? "");
     assert.equal(removed.stdout, "totp removed\n", removed.stderr);
     assert.deepEqual(await lines("mfa", "status"), ["no second factor"]);
@@ -100,10 +100,10 @@ describe("entrepot session and mfa", () => {
     assert.deepEqual(await lines("mfa", "require", "anna", "on"), ["anna asks for a second factor"]);
     await registry.signIn("anna", password);
     const refused = await registry.run("grant", "ls", "anna");
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 4);
     assert.match(refused.stderr, /a second factor is required here/);
     await registry.signIn(admin, adminPassword);
     const off = await registry.run("mfa", "require", "anna", "off");
-    assert.equal(off.code, 1, "nor may an administrator without one");
+    assert.equal(off.code, 4, "nor may an administrator without one");
   });
 });

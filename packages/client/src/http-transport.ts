@@ -131,7 +131,7 @@ export function createHttpTransport(options: TransportOptions = {}): HttpTranspo
 function unreachable(request: HttpRequest, error: unknown): RegistryError {
   return new RegistryError(
     `cannot ${request.what} at ${request.url.host}: ${whyUnreachable(error, request.url)}`,
-    { code: "UNREACHABLE", cause: error },
+    { code: "UNREACHABLE", host: request.url.host, cause: error },
   );
 }
 

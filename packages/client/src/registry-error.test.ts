@@ -24,6 +24,6 @@ describe("registry errors", () => {
     assert.equal(readErrorBody(body).code, "");
     const { message } = refusal("x", "h", 400, body);
     assert.equal(/[\p{Cc}]/u.test(message), false);
-    assert.equal(message.length < 500, true);
+    assert.equal(message.length < 600, true);
   });
 });

@@ -1,4 +1,4 @@
-import { quoted } from "@entrepot/oci/oci-error";
+import { printable } from "./printable.ts";
 
 /**
  * What every function of this package throws when a registry refuses, answers nonsense or cannot be reached. An abort passes through as the
@@ -10,15 +10,23 @@ export class RegistryError extends Error {
   readonly status: number | undefined;
   /** The registry's own code (`MANIFEST_UNKNOWN`), or one of `UNREACHABLE`, `BAD_ANSWER`, `DIGEST_INVALID`, `UNKNOWN`. */
   readonly code: string;
+  /** Who refused or was not reached, as far as that is known. */
+  readonly host: string | undefined;
 
   /** `message` is one sentence for a person; no secret goes into it. */
   constructor(
     message: string,
-    options: { readonly status?: number; readonly code: string; readonly cause?: unknown },
+    options: {
+      readonly status?: number;
+      readonly code: string;
+      readonly host?: string;
+      readonly cause?: unknown;
+    },
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status;
     this.code = options.code;
+    this.host = options.host;
   }
 }
 
@@ -54,6 +62,7 @@ export function refusal(what: string, host: string, status: number, body: string
   return new RegistryError(`cannot ${what} at ${host}: ${said} (${status}${codeText})`, {
     status,
     code: code === "" ? "UNKNOWN" : code,
+    host,
   });
 }
 
@@ -74,11 +83,6 @@ function meaningOf(status: number): string {
     default:
       return status >= 500 ? "the registry has a problem" : "the registry refused";
   }
-}
-
-/** A registry's own words must not move a terminal's cursor. */
-function printable(message: string): string {
-  return quoted(message.slice(0, 300)).slice(1, -1).replaceAll('\\"', '"');
 }
 
 function member(value: unknown, name: string): unknown {

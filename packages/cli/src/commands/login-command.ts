@@ -1,3 +1,4 @@
+import { RegistryError } from "@entrepot/client/registry-error";
 import { Command } from "commander";
 import { askPassword, askText, readPasswordFromStdin } from "../ask.ts";
 import type { ContextOf } from "../command-context.ts";
@@ -69,7 +70,9 @@ export function loginCommand(contextOf: ContextOf): Command {
       if (username.includes(":")) throw new UsageError("a user name has no colon");
       const client = await connect(host, context, { kind: "password", username, password });
       try {
-        await client.ping(context.signal);
+        await client.ping(context.signal).catch((error: unknown) => {
+          throw asLoginRefusal(error, host);
+        });
       } finally {
         await client.close();
       }
@@ -81,4 +84,10 @@ export function loginCommand(contextOf: ContextOf): Command {
         `${host} takes ${username}; kept in ${storedIn}`,
       ]);
     });
+}
+
+/** In the registry's own words: that somebody has a second factor, for instance. */
+function asLoginRefusal(error: unknown, host: string): unknown {
+  if (!(error instanceof RegistryError) || error.status !== 401) return error;
+  return new RegistryError(error.message, { status: 401, code: "LOGIN_REFUSED", host, cause: error });
 }
