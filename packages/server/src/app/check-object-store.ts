@@ -13,7 +13,7 @@ const answerMs = 10_000;
  * not, with what it was trying. Undefined when storage is no object store.
  */
 export async function checkObjectStore(config: Config): Promise<string | undefined> {
-  const medium = await openObjectMedium(config.storageUrl, storageKeysOf(config));
+  const medium = await openObjectMedium(config.storageUrl, storageKeysOf(config), systemClock);
   if (medium === undefined) return undefined;
   try {
     const examined = await examineMedium(medium);

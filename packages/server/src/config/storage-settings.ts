@@ -13,14 +13,14 @@ export const storageSettings = {
     defaultText: "`file:` in the data folder",
     isSecret: true,
     description:
-      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, see the guide on object storage; or `memory:` for tests.",
+      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `swift://CONTAINER/PREFIX?auth=…`, see the guide on object storage; or `memory:` for tests.",
   }),
   storageAccessKey: textSetting({
     key: "storage.accessKey",
     variable: "ENTREPOT_STORAGE_ACCESS_KEY",
     defaultValue: undefined,
     defaultText: "what the SDK finds: environment, profile, web identity, machine",
-    description: "Who signs in to the object store: the access key's id.",
+    description: "Who signs in to the object store: the access key's id, or the user.",
   }),
   storageSecretKey: textSetting({
     key: "storage.secretKey",
@@ -35,6 +35,13 @@ export const storageSettings = {
     defaultValue: undefined,
     isSecret: true,
     description: "The session token that goes with temporary keys.",
+  }),
+  storageTempUrlKey: textSetting({
+    key: "storage.tempUrlKey",
+    variable: "ENTREPOT_STORAGE_TEMP_URL_KEY",
+    defaultValue: undefined,
+    isSecret: true,
+    description: "Swift: the container's or account's TempURL key, for `storage.redirect`.",
   }),
   storageRedirect: choiceSetting({
     key: "storage.redirect",
@@ -103,6 +110,7 @@ interface StorageValues {
   readonly storageAccessKey: string | undefined;
   readonly storageSecretKey: string | undefined;
   readonly storageSessionToken: string | undefined;
+  readonly storageTempUrlKey: string | undefined;
 }
 
 /** What does not go together. */
@@ -110,6 +118,9 @@ export function storageProblems(values: StorageValues): readonly string[] {
   const { storageAccessKey: key, storageSecretKey: secret, storageSessionToken: session } = values;
   if ((key === undefined) !== (secret === undefined)) {
     return ["storage.accessKey and storage.secretKey go together: one is set, the other is not"];
+  }
+  if (values.storageTempUrlKey !== undefined && key === undefined) {
+    return ["storage.tempUrlKey goes with storage.accessKey and storage.secretKey, which are not set"];
   }
   if (session !== undefined && key === undefined) {
     return ["storage.sessionToken goes with storage.accessKey and storage.secretKey, which are not set"];
@@ -125,5 +136,6 @@ export function storageKeysOf(values: StorageValues) {
     accessKey: storageAccessKey,
     secretKey: storageSecretKey,
     sessionToken: storageSessionToken,
+    tempUrlKey: values.storageTempUrlKey,
   };
 }

@@ -3,4 +3,6 @@ export interface StorageKeys {
   readonly accessKey: string;
   readonly secretKey: string;
   readonly sessionToken: string | undefined;
+  /** With what Swift's signed addresses are made; undefined = there are none. */
+  readonly tempUrlKey?: string | undefined;
 }
