@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the object stores that the tests of the storage drivers run against, on a Debian 12 machine, as root: Ceph's gateway in a root of its
-# own (it needs a newer C library), Swift on the host. May be repeated: what is there is kept. What cannot be had is no failure: its tests are
+# own (it needs a newer C library), Swift on the host, Azurite from npm. May be repeated: what is there is kept. What cannot be had is no failure: its tests are
 # skipped with that reason. No service is started, nothing is configured.
 set -uo pipefail
 CACHE="${ENTREPOT_TEST_CACHE:-${TMPDIR:-/tmp}/entrepot-test-cache}"
@@ -41,6 +41,13 @@ make_ceph_root() {
 
 command -v mmdebstrap >/dev/null || timeout 120 "${APT[@]}" install --no-install-recommends mmdebstrap >"$CACHE/mmdebstrap.log" 2>&1
 make_ceph_root >"$CACHE/ceph.log" 2>&1 &
+# Azurite comes from npm, outside the project: it has hundreds of packages, and only these tests need it.
+get_azurite() {
+  [ -f "$CACHE/azurite/node_modules/azurite/dist/src/blob/main.js" ] && return
+  mkdir -p "$CACHE/azurite" && cd "$CACHE/azurite" && npm init -y &&
+    timeout 600 npm install --no-audit --no-fund --ignore-scripts azurite@3.37.0
+}
+get_azurite >"$CACHE/azurite.log" 2>&1 &
 if [ ! -x /usr/bin/swift-proxy-server ] || [ ! -x /usr/bin/memcached ]; then
   timeout 300 "${APT[@]}" install --no-install-recommends "${SWIFT[@]}" >"$CACHE/swift.log" 2>&1
 fi
@@ -52,4 +59,7 @@ else echo "SKIP radosgw: see $CACHE/ceph.log"; fi
 if [ -x /usr/bin/swift-proxy-server ]; then
   echo "swift $(dpkg-query -W -f '${Version}' swift-proxy)"
 else echo "SKIP swift: see $CACHE/swift.log"; fi
+if [ -f "$CACHE/azurite/node_modules/azurite/dist/src/blob/main.js" ]; then echo "azurite 3.37.0"; else
+  echo "SKIP azurite: see $CACHE/azurite.log"
+fi
 exit 0

@@ -13,14 +13,14 @@ export const storageSettings = {
     defaultText: "`file:` in the data folder",
     isSecret: true,
     description:
-      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `swift://CONTAINER/PREFIX?auth=…`, see the guide on object storage; or `memory:` for tests.",
+      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `swift://CONTAINER/PREFIX?auth=…`; `azure://CONTAINER/PREFIX`, see the guide on object storage; or `memory:` for tests.",
   }),
   storageAccessKey: textSetting({
     key: "storage.accessKey",
     variable: "ENTREPOT_STORAGE_ACCESS_KEY",
     defaultValue: undefined,
     defaultText: "what the SDK finds: environment, profile, web identity, machine",
-    description: "Who signs in to the object store: the access key's id, or the user.",
+    description: "Who signs in to the object store: the access key's id, the user, or the storage account.",
   }),
   storageSecretKey: textSetting({
     key: "storage.secretKey",

@@ -6,7 +6,7 @@ import type { StorageKeys } from "./objects/storage-keys.ts";
 import { openObjectMedium } from "./open-object-medium.ts";
 
 /**
- * Opens the blob store that a url names: `file:PATH`, made when missing, `s3://BUCKET/PREFIX`, `swift://CONTAINER/PREFIX`, or `memory:`. Drivers are loaded only when they
+ * Opens the blob store that a url names: `file:PATH`, made when missing, `s3://BUCKET/PREFIX`, `swift://CONTAINER/PREFIX`, `azure://CONTAINER/PREFIX`, or `memory:`. Drivers are loaded only when they
  * are used. `REQUEST_INVALID` for any other url; never quotes it, as urls may carry keys. An object store is not asked anything yet.
  */
 export async function openBlobStore(url: string, clock: Clock, keys?: StorageKeys): Promise<BlobStore> {
@@ -25,6 +25,6 @@ export async function openBlobStore(url: string, clock: Clock, keys?: StorageKey
   }
   throw new AppError(
     "REQUEST_INVALID",
-    "a storage url is file:PATH, such as file:/var/lib/entrepot/storage, s3://BUCKET/PREFIX, swift://CONTAINER/PREFIX, or memory:",
+    "a storage url is file:PATH, such as file:/var/lib/entrepot/storage, s3://BUCKET/PREFIX, swift:// or azure://CONTAINER/PREFIX, or memory:",
   );
 }

@@ -24,6 +24,12 @@ export async function openObjectMedium(
     const { openSwiftMedium } = await import("./swift/swift-medium.ts");
     return openSwiftMedium(place, neededKeys(keys), clock);
   }
+  if (url.startsWith("azure:")) {
+    const { parseAzureUrl } = await import("./azure/parse-azure-url.ts");
+    const place = parseAzureUrl(url);
+    const { openAzureMedium } = await import("./azure/azure-medium.ts");
+    return openAzureMedium(place, neededKeys(keys), clock);
+  }
   return undefined;
 }
 

@@ -79,7 +79,7 @@ async function untilPrinted(stream: NodeJS.ReadableStream, word: string): Promis
 }
 
 /** The first of so many ports in a row that were free a moment ago. */
-async function freePorts(count: number): Promise<number> {
+export async function freePorts(count: number): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt++) {
     // Below the range that the kernel hands out by itself.
     const first = 20_000 + randomInt(10_000);

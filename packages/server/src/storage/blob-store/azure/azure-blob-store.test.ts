@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import { systemClock } from "../../../lib/clock.ts";
+import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
+import { openBlobStore } from "../open-blob-store.ts";
+import { missingAzurite, startAzurite } from "../testing/start-azurite.ts";
+import { freePorts, type ObjectServer } from "../testing/start-object-server.ts";
+
+const missing = missingAzurite();
+const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };
+
+describe("Azure blobs as Azurite has them", { skip: missing ?? false }, () => {
+  let server: ObjectServer;
+  before(async () => {
+    server = await startAzurite(await freePorts(1));
+  });
+  after(() => server.stop());
+
+  let stores = 0;
+  const open = (more: Partial<ObjectServer["keys"]> = {}, place = `blobs/contract/${(stores += 1)}`) =>
+    openBlobStore(`azure://${place}?endpoint=${server.origin}&partMiB=5`, systemClock, {
+      ...server.keys,
+      ...more,
+    });
+  blobStoreContract("Azure", async () => ({ store: await open(), dispose: async () => {} }));
+
+  test("a large blob lies in blocks, is gone on with elsewhere, and leaves nothing", async () => {
+    const bytes = randomBytes(12_000_000);
+    await write(await open({}, "blobs/large"), "u1", 0, bytes.subarray(0, 11_000_000));
+    const store = await open({}, "blobs/large");
+    await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
+    const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
+    const reader = await store.openBlob(location);
+    assert.deepEqual(await readAll(reader), bytes);
+    await reader.close();
+    await store.deleteBlob(location);
+    for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+  });
+
+  test("what a writer left unfinished is listed, and discarded with its blocks", async () => {
+    const store = await open({}, "blobs/unfinished");
+    const writer = await store.openUpload(id("u1"), 0);
+    await writer.append([randomBytes(11_000_000)]);
+    const listed = async () => {
+      const found: string[] = [];
+      for await (const { kind, name } of store.list()) found.push(`${kind} ${name}`);
+      return found;
+    };
+    assert.deepEqual(await listed(), ["upload u1"]);
+    await store.discardUpload(id("u1"));
+    assert.deepEqual(await listed(), []);
+    await writer.close();
+  });
+
+  test("an address is signed for reading this blob only", async () => {
+    const store = await open({}, "blobs/signed");
+    const bytes = randomBytes(2_000);
+    const location = await put(store, "u1", bytes);
+    const url = (await store.signUrl(location, reply)) ?? "";
+    const got = await fetch(url, { headers: { range: "bytes=10-19" } });
+    assert.deepEqual([got.status, Buffer.from(await got.arrayBuffer())], [206, bytes.subarray(10, 20)]);
+    assert.equal(got.headers.get("content-type"), reply.contentType);
+    for (const other of [
+      url.replace(/sig=..../, "sig=0000"),
+      url.replace(/se=20../, "se=2099"),
+      url.replace("/signed/", "/other/"),
+    ]) {
+      assert.notEqual(other, url);
+      const refused = await fetch(other);
+      await refused.arrayBuffer();
+      assert.equal(refused.status, 403);
+    }
+    const written = await fetch(url, {
+      method: "PUT",
+      headers: { "x-ms-blob-type": "BlockBlob" },
+      body: "x",
+    });
+    await written.arrayBuffer();
+    assert.equal(written.status, 403);
+    await store.deleteBlob(location);
+  });
+
+  test("a wrong key and a missing container are told in a sentence", async () => {
+    const wrong = await open({ secretKey: Buffer.from("wrong").toString("base64") });
+    await assert.rejects(wrong.probe(), {
+      code: "UNAVAILABLE",
+      message: /refuses (?:the account's key|this account)/,
+    });
+    const nowhere = await open({}, "no-such-container");
+    await assert.rejects(nowhere.probe(), { code: "UNAVAILABLE", message: /container does not exist/ });
+    await assert.rejects(open({ secretKey: "not base64!" }), { code: "REQUEST_INVALID" });
+  });
+});

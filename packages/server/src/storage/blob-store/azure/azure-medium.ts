@@ -1,0 +1,183 @@
+import { Readable } from "node:stream";
+import {
+  BlobSASPermissions,
+  BlobServiceClient,
+  type BlockBlobClient,
+  generateBlobSASQueryParameters,
+  RestError,
+  StorageSharedKeyCredential,
+} from "@azure/storage-blob";
+import { AppError } from "../../../lib/app-error.ts";
+import type { Clock } from "../../../lib/clock.ts";
+import { deleteEach } from "../objects/delete-each.ts";
+import type { ObjectMedium, PartedObject } from "../objects/object-medium.ts";
+import type { StorageKeys } from "../objects/storage-keys.ts";
+import type { AzurePlace } from "./parse-azure-url.ts";
+
+// https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs
+const maxParts = 50_000;
+
+/**
+ * An Azure container as a medium, by the SDK: block blobs; the parts of a large object are blocks, which nobody sees until their list is
+ * committed. Signs in with the account's key. Signed addresses are service SAS for reading one blob.
+ */
+export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clock): ObjectMedium {
+  const credential = sharedKey(keys);
+  const account = place.endpoint ?? `https://${keys.accessKey}.blob.core.windows.net`;
+  const service = new BlobServiceClient(account, credential, {
+    retryOptions: { maxTries: 4, retryDelayInMs: 200, maxRetryDelayInMs: 5_000, tryTimeoutInMs: 120_000 },
+  });
+  const container = service.getContainerClient(place.container);
+  const blobOf = (key: string) => container.getBlockBlobClient(place.prefix + key);
+  const headers = { blobHTTPHeaders: { blobContentType: "application/octet-stream" } };
+
+  return {
+    endpoint: account,
+    partBytes: place.partBytes,
+    maxParts,
+    async put(key, bytes) {
+      await explained(blobOf(key).upload(Buffer.from(bytes), bytes.byteLength, headers));
+    },
+    begin: async (key) => createPartedObject(blobOf(key)),
+    async get(key, start, lengthBytes) {
+      const answer = await missingIsUndefined(blobOf(key).download(start, lengthBytes));
+      if (answer === undefined) return undefined;
+      const { readableStreamBody: body, contentLength } = answer;
+      if (!(body instanceof Readable))
+        throw new AppError("UNAVAILABLE", "the object store answered without bytes");
+      if ((contentLength ?? lengthBytes) < lengthBytes) {
+        body.destroy();
+        throw new AppError("UNAVAILABLE", "the object store answered with fewer bytes than were asked for");
+      }
+      return body;
+    },
+    getWhole: async (key) => missingIsUndefined(blobOf(key).downloadToBuffer()),
+    async *list(below) {
+      const pages = container.listBlobsFlat({ prefix: place.prefix + below });
+      for await (const { name, properties } of explainedEach(pages)) {
+        yield {
+          key: name.slice(place.prefix.length),
+          sizeBytes: properties.contentLength ?? 0,
+          modifiedAtMs: properties.lastModified.getTime(),
+        };
+      }
+    },
+    delete: (all) => deleteEach(all, (key) => explained(blobOf(key).deleteIfExists())),
+    async *listUnfinished(below) {
+      // With the uncommitted ones, which have no etag of a committed blob yet: what has blocks but no list of them.
+      const pages = container.listBlobsFlat({ prefix: place.prefix + below, includeUncommitedBlobs: true });
+      for await (const { name, properties } of explainedEach(pages)) {
+        if ((properties.contentLength ?? 0) > 0) continue;
+        const blocks = await missingIsUndefined(
+          container.getBlockBlobClient(name).getBlockList("uncommitted"),
+        );
+        if ((blocks?.uncommittedBlocks ?? []).length === 0) continue;
+        const begunAtMs = properties.lastModified?.getTime() ?? 0;
+        yield { key: name.slice(place.prefix.length), token: "", begunAtMs };
+      }
+    },
+    abort: ({ key }) => dropBlocks(blobOf(key)),
+    async signUrl(key, reply) {
+      const blob = blobOf(key);
+      const nowMs = clock.nowMs();
+      const query = generateBlobSASQueryParameters(
+        {
+          containerName: place.container,
+          blobName: blob.name,
+          permissions: BlobSASPermissions.parse("r"),
+          // Clocks differ a little.
+          startsOn: new Date(nowMs - 60_000),
+          expiresOn: new Date(nowMs + reply.expiresSeconds * 1_000),
+          contentType: reply.contentType,
+          cacheControl: reply.cacheControl,
+        },
+        credential,
+      );
+      const address = blob.url.replace(account, place.publicEndpoint ?? account);
+      return `${address}?${query.toString()}`;
+    },
+    close: async () => {},
+  };
+}
+
+/** `REQUEST_INVALID` for a key that is none: the SDK would sign with something else. */
+function sharedKey(keys: StorageKeys): StorageSharedKeyCredential {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(keys.secretKey)) {
+    throw new AppError(
+      "REQUEST_INVALID",
+      "storage.secretKey is no key of an Azure account: those are base64",
+    );
+  }
+  return new StorageSharedKeyCredential(keys.accessKey, keys.secretKey);
+}
+
+function createPartedObject(blob: BlockBlobClient): PartedObject {
+  const numbers = new Set<number>();
+  // All ids of one blob have the same length.
+  const idOf = (number: number) => Buffer.from(String(number).padStart(8, "0")).toString("base64");
+  return {
+    async writePart(number, bytes) {
+      await explained(blob.stageBlock(idOf(number), Buffer.from(bytes), bytes.byteLength));
+      numbers.add(number);
+    },
+    async complete() {
+      const ids = [...numbers].sort((left, right) => left - right).map(idOf);
+      await explained(
+        blob.commitBlockList(ids, { blobHTTPHeaders: { blobContentType: "application/octet-stream" } }),
+      );
+    },
+    abort: () => dropBlocks(blob),
+  };
+}
+
+/** Blocks go when their blob is written anew: there is no request that ends them. The service does it by itself after a week. */
+async function dropBlocks(blob: BlockBlobClient): Promise<void> {
+  await explained(blob.upload("", 0));
+  await explained(blob.deleteIfExists());
+}
+
+const sentences: Readonly<Record<string, string>> = {
+  AuthenticationFailed:
+    "the object store refuses the account's key, or this machine's clock is wrong (AuthenticationFailed)",
+  AuthorizationFailure: "the object store refuses this account (AuthorizationFailure)",
+  ContainerNotFound: "the container does not exist (ContainerNotFound); make it, or correct storage.url",
+  AccountIsDisabled: "the storage account is disabled (AccountIsDisabled)",
+};
+
+function explain(error: unknown): unknown {
+  if (!(error instanceof RestError)) return error;
+  const code = error.code ?? "no code";
+  const sentence =
+    sentences[code] ??
+    (error.statusCode === undefined
+      ? `the object store cannot be reached (${code})`
+      : `the object store answers ${code} (${error.statusCode})`);
+  return new AppError("UNAVAILABLE", sentence, { cause: error });
+}
+
+async function explained<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+async function* explainedEach<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+async function missingIsUndefined<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    const isMissing =
+      error instanceof RestError && error.statusCode === 404 && error.code !== "ContainerNotFound";
+    if (isMissing) return undefined;
+    throw explain(error);
+  }
+}
