@@ -242,6 +242,8 @@ const notOfManagement = [
   "migrate up",
   "decision-point check",
   "completion",
+  "keys status",
+  "keys rotate",
 ];
 
 describe("commands for endpoints", () => {

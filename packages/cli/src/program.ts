@@ -17,6 +17,7 @@ import { inspectCommand } from "./commands/inspect-command.ts";
 import { invitationCommand } from "./commands/invitation-command.ts";
 import { issuerCommand } from "./commands/issuer-command.ts";
 import { jobsCommand } from "./commands/jobs-command.ts";
+import { keysCommand } from "./commands/keys-command.ts";
 import { loginCommand } from "./commands/login-command.ts";
 import { logoutCommand } from "./commands/logout-command.ts";
 import { lsCommand } from "./commands/ls-command.ts";
@@ -67,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
     gcCommand(contextOf),
     verifyCommand(contextOf),
     ...backupCommands(contextOf),
+    keysCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

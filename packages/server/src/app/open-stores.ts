@@ -22,7 +22,7 @@ import type { Database } from "../storage/database/database.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { programVersion } from "./program-version.ts";
-import { openSecretBox } from "./secret-key.ts";
+import { openSecretBox, type SecretKeyOptions } from "./secret-key.ts";
 
 /** What every command works with, the server included: the stores, and who is who. */
 export interface Stores {
@@ -58,9 +58,24 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     ...opened,
     foreignChangeStamp: oncePerTurn(() => opened.foreignChangeStamp()),
   };
-  const file = join(config.dataDir, "secret.key");
-  const secretBox = await openSecretBox({ secretKey: config.secretKey, file }, database, log);
-  return assembleStores(config, log, { database, blobs, clock, secretBox });
+  const { box, stop } = await openSecretBox(secretKeyOptionsOf(config), database, clock, log);
+  const stores = assembleStores(config, log, { database, blobs, clock, secretBox: box });
+  return {
+    ...stores,
+    async close() {
+      stop();
+      await stores.close();
+    },
+  };
+}
+
+/** Where the keys for secrets come from. */
+export function secretKeyOptionsOf(config: Config): SecretKeyOptions {
+  return {
+    secretKey: config.secretKey,
+    command: config.secretKeyCommand,
+    file: join(config.dataDir, "secret.key"),
+  };
 }
 
 /** What the areas stand on. */

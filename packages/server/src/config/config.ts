@@ -4,6 +4,7 @@ import { credentialSettings } from "./credential-settings.ts";
 import { databaseSettings } from "./database-settings.ts";
 import { emailSettings } from "./email-settings.ts";
 import { jobSettings } from "./job-settings.ts";
+import { keySettings } from "./key-settings.ts";
 import { operationSettings } from "./operation-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
@@ -56,15 +57,7 @@ export const settings = {
   }),
   ...databaseSettings,
   ...storageSettings,
-  secretKey: textSetting({
-    key: "secretKey",
-    variable: "ENTREPOT_SECRET_KEY",
-    defaultValue: undefined,
-    defaultText: "`secret.key` in the data folder, made when missing",
-    isSecret: true,
-    description:
-      "Key that seals secrets in the database and hashes tokens: at least 32 random bytes in base64 or hexadecimal. The same for every process that shares a database. Several, separated by commas: the first is used, the others still open what was sealed with them.",
-  }),
+  ...keySettings,
   adminUsername: textSetting({
     key: "admin.username",
     variable: "ENTREPOT_ADMIN_USERNAME",

@@ -17,6 +17,11 @@ export interface SecretBox {
   readonly fingerprints: readonly string[];
 }
 
+/** A box whose keys can be others from now on; what is under way keeps those that it began with. */
+export interface ChangingSecretBox extends SecretBox {
+  replaceKeys(keys: readonly Buffer[]): void;
+}
+
 const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -56,6 +61,23 @@ export function createSecretBox(keys: readonly Buffer[]): SecretBox {
     },
     hash: (secret) => hashWith(present.hashing, secret),
     hashes: (secret) => all.map((key) => hashWith(key.hashing, secret)),
+  };
+}
+
+/** As `createSecretBox`. */
+export function createChangingSecretBox(keys: readonly Buffer[]): ChangingSecretBox {
+  let box = createSecretBox(keys);
+  return {
+    seal: (text, context) => box.seal(text, context),
+    open: (sealed, context) => box.open(sealed, context),
+    hash: (secret) => box.hash(secret),
+    hashes: (secret) => box.hashes(secret),
+    get fingerprints() {
+      return box.fingerprints;
+    },
+    replaceKeys(others) {
+      box = createSecretBox(others);
+    },
   };
 }
 

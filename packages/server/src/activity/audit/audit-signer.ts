@@ -19,7 +19,8 @@ export interface AuditSigner {
   publicKey(): Promise<string>;
 }
 
-const factName = "audit-signing-key";
+/** The fact that holds the sealed key, and what it is sealed for. */
+export const factName = "audit-signing-key";
 
 /** The key (Ed25519) is made when it is first needed and lies sealed in the database; every instance has the same. */
 export function createAuditSigner(deps: {

@@ -81,6 +81,7 @@ export function sealSecrets(
   return deps.secretBox.seal(JSON.stringify(secrets), secretsContext(name));
 }
 
-function secretsContext(name: string): string {
+/** What the secrets of a provider are sealed for. */
+export function secretsContext(name: string): string {
   return `sign-in provider ${name}`;
 }
