@@ -32,6 +32,7 @@ import { rmCommand } from "./commands/rm-command.ts";
 import { robotCommand } from "./commands/robot-command.ts";
 import { serveCommand } from "./commands/serve-command.ts";
 import { sessionCommand } from "./commands/session-command.ts";
+import { storageCommand } from "./commands/storage-command.ts";
 import { tagsCommand } from "./commands/tags-command.ts";
 import { teamCommand } from "./commands/team-command.ts";
 import { tokenCommand } from "./commands/token-command.ts";
@@ -69,6 +70,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
     verifyCommand(contextOf),
     ...backupCommands(contextOf),
     keysCommand(contextOf),
+    storageCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

@@ -18,6 +18,7 @@ import { isPublicAddress } from "../lib/public-address.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
+import { withPrevious } from "../storage/blob-store/with-previous.ts";
 import type { Database } from "../storage/database/database.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 import type { FirstAdministrator } from "./announce.ts";
@@ -44,7 +45,7 @@ const accessCacheEntries = 100_000;
 /** Opens database and blob store and builds the areas that only need them, in rank order. */
 export async function openStores(config: Config, log: Log): Promise<Stores> {
   const clock = systemClock;
-  const blobs = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
+  const blobs = await openStorage(config, clock);
   const opened = await openDatabase({
     url: config.databaseUrl,
     passwordFile: config.databasePasswordFile,
@@ -76,6 +77,14 @@ export function secretKeyOptionsOf(config: Config): SecretKeyOptions {
     command: config.secretKeyCommand,
     file: join(config.dataDir, "secret.key"),
   };
+}
+
+async function openStorage(config: Config, clock: Clock): Promise<BlobStore> {
+  const keys = storageKeysOf(config);
+  const store = await openBlobStore(config.storageUrl, clock, keys);
+  const { storagePreviousUrl } = config;
+  if (storagePreviousUrl === undefined) return store;
+  return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, keys));
 }
 
 /** What the areas stand on. */

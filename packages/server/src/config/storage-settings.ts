@@ -15,6 +15,15 @@ export const storageSettings = {
     description:
       "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `swift://CONTAINER/PREFIX?auth=…`; `azure://CONTAINER/PREFIX`, see the guide on object storage; or `memory:` for tests.",
   }),
+  storagePreviousUrl: textSetting({
+    key: "storage.previousUrl",
+    variable: "ENTREPOT_STORAGE_PREVIOUS_URL",
+    defaultValue: undefined,
+    defaultText: "none",
+    isSecret: true,
+    description:
+      "A second storage that is read, too, and that uploads may end in: for moving from one to another while running, see the guide.",
+  }),
   storageAccessKey: textSetting({
     key: "storage.accessKey",
     variable: "ENTREPOT_STORAGE_ACCESS_KEY",
