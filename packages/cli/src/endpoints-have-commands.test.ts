@@ -232,6 +232,7 @@ const notOfManagement = [
   "verify",
   "backup",
   "storage move",
+  "database move",
   "restore",
   "logout",
   "ls",

@@ -8,6 +8,7 @@ import { backupCommands } from "./commands/backup-command.ts";
 import { completionCommand } from "./commands/completion-command.ts";
 import { copyCommand } from "./commands/copy-command.ts";
 import { credentialCommand } from "./commands/credential-command.ts";
+import { databaseCommand } from "./commands/database-command.ts";
 import { decisionPointCommand } from "./commands/decision-point-command.ts";
 import { doctorCommand } from "./commands/doctor-command.ts";
 import { elevateCommand } from "./commands/elevate-command.ts";
@@ -71,6 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
     ...backupCommands(contextOf),
     keysCommand(contextOf),
     storageCommand(contextOf),
+    databaseCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),
