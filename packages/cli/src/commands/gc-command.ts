@@ -42,7 +42,8 @@ function holdCommands(contextOf: ContextOf): readonly Command[] {
         what: "hold bytes in storage",
       });
       const untilMs = isObject(json) ? json["heldUntilMs"] : undefined;
-      context.output.result(json, [`held until ${new Date(Number(untilMs)).toISOString()}`]);
+      const until = typeof untilMs === "number" ? ` until ${new Date(untilMs).toISOString()}` : "";
+      context.output.result(json, [`held${until}`]);
     });
   const release = new Command("release")
     .summary("end the hold before its time")
