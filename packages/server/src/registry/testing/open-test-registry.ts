@@ -8,7 +8,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { newUuid } from "../../lib/ids.ts";
 import type { Log, LogFields } from "../../lib/log.ts";
 import type { BlobStore, UploadId } from "../../storage/blob-store/blob-store.ts";
-import { createMemoryBlobStore } from "../../storage/blob-store/memory/memory-blob-store.ts";
+import { openTestBlobs } from "../../storage/blob-store/testing/open-test-blobs.ts";
 import { withFaults } from "../../storage/blob-store/with-faults.ts";
 import type { Database } from "../../storage/database/database.ts";
 import type { OpenTestDatabase } from "../../storage/database/testing/each-database.ts";
@@ -82,7 +82,7 @@ export async function openTestRegistry(
   const clock: Clock = { nowMs: () => nowMs };
   const faults = createFaults();
   const { database, isInTransaction } = markTransactions(await open(t, { onQuery: faults.onQuery }));
-  const blobs = options.blobs ?? createMemoryBlobStore(clock);
+  const blobs = options.blobs ?? (await openTestBlobs(clock));
   const lines: LogLine[] = [];
   const log = capturingLog(lines);
   const access = createTestAccess(database, clock, options.anonymousAccess ?? "none");
