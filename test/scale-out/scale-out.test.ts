@@ -8,6 +8,7 @@ import { fullMarksProblems } from "../conformance/full-marks.ts";
 import { runConformance } from "../conformance/run-conformance.ts";
 import { contentOf, digestOf, manifestOf, openSession, randomContent } from "../support/registry-session.ts";
 import { administrator } from "../support/server-process.ts";
+import { openTestPostgres } from "../support/test-postgres.ts";
 import { missingForCluster, startCluster } from "./start-cluster.ts";
 
 const skip = missingForCluster() ?? false;
@@ -24,6 +25,7 @@ describe("instances on PostgreSQL and S3 behind a load balancer that knows no se
       const cluster = await startCluster(t, {
         instances,
         objects,
+        databaseUrl: await databaseFor(t),
         settings: { ENTREPOT_SPARSE_MANIFESTS: "all" },
       });
       for (const access of ["basic", "bearer"] as const) {
@@ -40,7 +42,7 @@ describe("instances on PostgreSQL and S3 behind a load balancer that knows no se
   }
 
   test("an upload moves to another instance at every step, and what was pushed is read from each", async (t: TestContext) => {
-    const cluster = await startCluster(t, { instances: 3, objects });
+    const cluster = await startCluster(t, { instances: 3, objects, databaseUrl: await databaseFor(t) });
     const session = openSession(cluster.origin, administrator);
     const chunks = [randomContent(300_000), randomContent(9_000_000), randomContent(70_000)];
     const whole = contentOf(Buffer.concat(chunks.map(({ bytes }) => bytes)));
@@ -83,7 +85,7 @@ describe("instances on PostgreSQL and S3 behind a load balancer that knows no se
   });
 
   test("a tag that was moved or deleted is seen so at every instance, at once", async (t: TestContext) => {
-    const cluster = await startCluster(t, { instances: 3, objects });
+    const cluster = await startCluster(t, { instances: 3, objects, databaseUrl: await databaseFor(t) });
     const sessions = cluster.instances.map(({ origin }) => openSession(origin, administrator));
     const [first] = sessions;
     assert.ok(first !== undefined);
@@ -104,3 +106,9 @@ describe("instances on PostgreSQL and S3 behind a load balancer that knows no se
     for (const session of sessions) assert.equal(await tagAt(session), 404);
   });
 });
+
+async function databaseFor(t: TestContext): Promise<string> {
+  const postgres = await openTestPostgres();
+  t.after(() => postgres.dispose());
+  return postgres.url;
+}

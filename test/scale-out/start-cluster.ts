@@ -12,7 +12,6 @@ import {
   type ObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import { freePort, type ServerProcess, startServer } from "../support/server-process.ts";
-import { openTestPostgres } from "../support/test-postgres.ts";
 
 /** Instances on one PostgreSQL database and one bucket, behind a load balancer that sends every request to the next one. */
 export interface Cluster {
@@ -32,23 +31,20 @@ export function missingForCluster(): string | undefined {
 
 export interface ClusterOptions {
   readonly instances: number;
+  readonly databaseUrl: string;
   /** The cluster gets a bucket of its own there. */
   readonly objects: ObjectServer;
   readonly settings?: Readonly<Record<string, string>>;
-  /** What the instances take for the object store's address. */
-  readonly endpoint?: string;
+  /** Where each instance finds the two, if not at their own addresses. */
+  readonly routeOf?: (index: number) => { readonly database: string; readonly endpoint: string } | undefined;
 }
 
 export async function startCluster(t: TestContext, options: ClusterOptions): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-cluster-"));
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
-  const postgres = await openTestPostgres();
-  t.after(() => postgres.dispose());
-  const { objects, endpoint = objects.origin } = options;
+  const { objects, databaseUrl } = options;
   const bucket = await createBucket(objects);
   const settings = {
-    ENTREPOT_DATABASE_URL: postgres.url,
-    ENTREPOT_STORAGE_URL: `s3://${bucket}/registry?endpoint=${endpoint}&pathStyle=true`,
     ENTREPOT_STORAGE_ACCESS_KEY: objects.keys.accessKey,
     ENTREPOT_STORAGE_SECRET_KEY: objects.keys.secretKey,
     ENTREPOT_SECRET_KEY: "5c".repeat(32),
@@ -58,13 +54,23 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
   const instances: ServerProcess[] = [];
   const ports: number[] = [];
   // They share nothing but the database and the bucket.
-  const startOn = async (port: number) =>
-    startServer({ dataDir: await mkdtemp(join(folder, "instance-")), port, settings });
+  const startOn = async (port: number, index: number) => {
+    const { database, endpoint } = options.routeOf?.(index) ?? {
+      database: databaseUrl,
+      endpoint: objects.origin,
+    };
+    const stores = {
+      ENTREPOT_DATABASE_URL: database,
+      ENTREPOT_STORAGE_URL: `s3://${bucket}/registry?endpoint=${endpoint}&pathStyle=true`,
+    };
+    const dataDir = await mkdtemp(join(folder, "instance-"));
+    return startServer({ dataDir, port, settings: { ...stores, ...settings } });
+  };
   t.after(() => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))));
   for (let index = 0; index < options.instances; index++) {
     const port = await freePort();
     ports.push(port);
-    instances.push(await startOn(port));
+    instances.push(await startOn(port, index));
   }
   const origin = await startBalancer(t, folder, ports);
   return {
@@ -74,7 +80,7 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
       const [instance, port] = [instances[index], ports[index]];
       if (instance === undefined || port === undefined) throw new Error(`there is no instance ${index}`);
       await instance.stop(signal);
-      instances[index] = await startOn(port);
+      instances[index] = await startOn(port, index);
     },
   };
 }

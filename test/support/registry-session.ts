@@ -52,6 +52,7 @@ export interface RegistrySession {
 export function openSession(
   origin: string,
   credentials: { readonly username: string; readonly password: string },
+  timeoutMs = 30_000,
 ): RegistrySession {
   const authorization = `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`;
   const request: RegistrySession["request"] = (method, path, init = {}) =>
@@ -59,7 +60,7 @@ export function openSession(
       method,
       headers: { authorization, ...init.headers },
       redirect: "manual",
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(timeoutMs),
       ...(init.body === undefined ? {} : { body: Buffer.from(init.body) }),
     });
   const octets = { "content-type": "application/octet-stream" };

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { type Fault, startFaultProxy } from "@entrepot/server/storage/blob-store/testing/fault-proxy";
+import { startObjectServer } from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
+import { openLedger, pushUntil, verifyLedger } from "../support/ledger.ts";
+import {
+  contentOf,
+  manifestOf,
+  openSession,
+  type RegistrySession,
+  randomContent,
+} from "../support/registry-session.ts";
+import { administrator } from "../support/server-process.ts";
+import { type Cluster, missingForCluster, startCluster } from "./start-cluster.ts";
+import { type Relay, startRelay } from "./start-relay.ts";
+
+// The short form is for every run, with others beside it; `ENTREPOT_TEST_CHAOS=100` is the long one, for a machine that does nothing else.
+const longForm = process.env["ENTREPOT_TEST_CHAOS"];
+const rounds = Number(longForm ?? 7);
+const instances = 3;
+const pushers = 4;
+const recoveryLimitMs = longForm === undefined ? 60_000 : 10_000;
+
+interface Disaster {
+  readonly name: string;
+  /** Does harm, and ends it. */
+  strike(): Promise<void>;
+}
+
+/** All that can be hurt. The last instance reaches database and bucket through cables of its own. */
+interface World {
+  readonly cluster: Cluster;
+  readonly disasters: readonly Disaster[];
+}
+
+const skip = missingForCluster() ?? false;
+
+test("whatever happens to instances, database, bucket and network, nothing acknowledged is lost and work goes on soon", {
+  skip,
+}, async (t: TestContext) => {
+  const { cluster, disasters } = await begin(t);
+  const ledger = openLedger();
+  const session = openSession(cluster.origin, administrator, 8_000);
+  const over = new AbortController();
+  const work = Array.from({ length: pushers }, (_, pusher) =>
+    pushUntil(over.signal, session, ledger, { pusher, goesOn: true }),
+  );
+  const recovered = new Map<string, number[]>();
+  for (let round = 0; round < rounds; round++) {
+    const disaster =
+      disasters[round < disasters.length ? round : Math.floor(Math.random() * disasters.length)];
+    assert.ok(disaster !== undefined);
+    const before = ledger.manifests.size;
+    await disaster.strike();
+    const afterMs = await timeToRecover(cluster);
+    recovered.set(disaster.name, [...(recovered.get(disaster.name) ?? []), afterMs]);
+    t.diagnostic(
+      `${disaster.name}: works again after ${Math.round(afterMs)} ms; ${ledger.manifests.size - before} manifests acknowledged meanwhile`,
+    );
+    assert.ok(afterMs <= recoveryLimitMs, `${disaster.name}: ${Math.round(afterMs)} ms`);
+    await wait(300 + Math.random() * 700);
+  }
+  over.abort();
+  await Promise.all(work);
+  // Read from each instance, not only from whichever the load balancer likes.
+  for (const { origin } of cluster.instances) {
+    await verifyLedger(openSession(origin, administrator), ledger, Number.POSITIVE_INFINITY);
+  }
+  t.diagnostic(
+    `${ledger.blobs.size} blobs and ${ledger.manifests.size} manifests were acknowledged and are there`,
+  );
+  assert.ok(ledger.manifests.size > rounds, "work was done between the disasters");
+});
+
+async function begin(t: TestContext): Promise<World> {
+  const postgres = await startPostgresCluster();
+  t.after(() => postgres.stop());
+  const objects = await startObjectServer("ceph");
+  t.after(() => objects.stop());
+  const bucket = await startFaultProxy(objects.origin);
+  t.after(() => bucket.close());
+  const folder = new URLSearchParams(postgres.url.split("?")[1]).get("host") ?? "";
+  const cables = [
+    await startRelay({ path: `${folder}/.s.PGSQL.5432` }),
+    await startRelay({ host: "127.0.0.1", port: Number(new URL(bucket.origin).port) }),
+  ] as const;
+  t.after(() => Promise.all(cables.map((cable) => cable.close())));
+  const last = instances - 1;
+  const cluster = await startCluster(t, {
+    instances,
+    objects,
+    databaseUrl: postgres.url,
+    routeOf: (index) =>
+      index === last
+        ? {
+            database: `postgres://postgres@127.0.0.1:${cables[0].port}/postgres`,
+            endpoint: `http://127.0.0.1:${cables[1].port}`,
+          }
+        : { database: postgres.url, endpoint: bucket.origin },
+  });
+  const spoiling = (name: string, fault: Fault, share: number): Disaster => ({
+    name,
+    async strike() {
+      bucket.spoil(() => (Math.random() < share ? fault : undefined));
+      await wait(3_000);
+      bucket.spoil(undefined);
+    },
+  });
+  return {
+    cluster,
+    disasters: [
+      {
+        name: "an instance killed",
+        strike: () => cluster.replace(Math.floor(Math.random() * instances), "SIGKILL"),
+      },
+      { name: "the database restarted", strike: () => postgres.restart() },
+      spoiling("the bucket answers 503", { kind: "status", status: 503, code: "SlowDown" }, 0.5),
+      spoiling("the bucket answers 500", { kind: "status", status: 500, code: "InternalError" }, 1),
+      spoiling("the bucket's answers break off", { kind: "truncated", afterBytes: 100 }, 0.3),
+      spoiling("the bucket's answers get lost", { kind: "lost-answer" }, 0.3),
+      { name: "one instance cut off", strike: () => cutOff(cables) },
+    ],
+  };
+}
+
+async function cutOff(cables: readonly Relay[]): Promise<void> {
+  for (const cable of cables) cable.cut();
+  await wait(5_000);
+  for (const cable of cables) cable.mend();
+}
+
+/** How long until every instance, asked by itself, takes a push and gives it back. */
+async function timeToRecover(cluster: Cluster): Promise<number> {
+  const startedAt = performance.now();
+  const sessions = cluster.instances.map(({ origin }) => openSession(origin, administrator, 3_000));
+  await Promise.all(
+    sessions.map((session, index) => untilItWorks(session, `recovered/i${index}`, startedAt)),
+  );
+  return performance.now() - startedAt;
+}
+
+async function untilItWorks(session: RegistrySession, repository: string, startedAt: number): Promise<void> {
+  for (;;) {
+    try {
+      const config = contentOf(Buffer.from("{}"));
+      const layer = randomContent(50_000);
+      const manifest = manifestOf(config, [layer]);
+      const isThere =
+        (await session.pushBlob(repository, config, "post")) === 201 &&
+        (await session.pushBlob(repository, layer, "patch")) === 201 &&
+        (await session.pushManifest(repository, "latest", manifest)) === 201 &&
+        (await session.request("HEAD", `/v2/${repository}/manifests/latest`)).ok;
+      if (isThere) return;
+    } catch {
+      // Not yet.
+    }
+    if (performance.now() - startedAt > 3 * recoveryLimitMs) return;
+    await wait(100);
+  }
+}
