@@ -1,38 +1,20 @@
-import { literalPrefixOf, matchesRepository, type RepositoryPattern } from "@entrepot/oci/path-pattern";
 import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
-import { AppError } from "../lib/app-error.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Database } from "../storage/database/database.ts";
-import type { Access, DecisionDelegate, ListedRepository, Located, ReadableRepositories } from "./access.ts";
-import {
-  type NamespaceAction,
-  type RepositoryAction,
-  repositoryActions,
-  type Visibility,
-} from "./actions.ts";
+import type { Access, DecisionDelegate, Located } from "./access.ts";
+import type { AccessDeps } from "./access-deps.ts";
+import { type NamespaceAction, type RepositoryAction, repositoryActions } from "./actions.ts";
 import { type Actor, isLimited, type UserActor } from "./actor.ts";
-import { carries, namedRepositories } from "./credential-scope.ts";
-import { type Asker, atPlace, hasEnded, isPossible, isSomebody, type Right, rightsFrom } from "./permit.ts";
-import { loadListable, loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
-import type { VersionedCache } from "./versioned-cache.ts";
-
-export interface AccessDeps {
-  readonly database: Database;
-  readonly cache: VersionedCache;
-  readonly clock: Clock;
-  /** What nobody in particular may do. */
-  readonly anonymousAccess: "none" | "pull" | "full";
-  /** Owns repositories whose name has a single component. */
-  readonly defaultNamespace: string;
-  /** Undefined = no namespace is handed over to anybody outside. */
-  readonly delegate?: DecisionDelegate | undefined;
-}
+import { askerOf, isRegistryAdmin, isRegistryAuditor, isVouchedFor } from "./asker-of.ts";
+import { carries } from "./credential-scope.ts";
+import { createReadableLister } from "./list-readable.ts";
+import { atPlace, hasEnded, isPossible, type Right, rightsFrom } from "./permit.ts";
+import { loadNamespaceStanding, loadRights, type RightsFacts } from "./rights-store.ts";
 
 const maxAliasSteps = 4;
 
 export function createAccess(deps: AccessDeps): Access {
   const { database, cache, clock, anonymousAccess, defaultNamespace, delegate } = deps;
+  const readableRepositories = createReadableLister(deps, authorityOver);
 
   function factsFor(userId: number, repository: string): Promise<RightsFacts> {
     return cache.get(`rights ${userId} ${repository}`, () =>
@@ -111,113 +93,6 @@ export function createAccess(deps: AccessDeps): Access {
     return { decision: mayDo || isVouchedFor(actor) ? "insufficient-scope" : "denied", name };
   }
 
-  /** Rows that hidden repositories are not among. What an authority is asked is asked once for all of its rows. */
-  async function admits(
-    actor: Actor,
-    rows: readonly ListedRepository[],
-    own: Listable,
-  ): Promise<readonly boolean[]> {
-    const names = rows
-      .map(({ name }) => name)
-      .filter((name) => carries(actor.credentialScopes, "pull", name));
-    const outside = await readableOutside(actor, names);
-    return rows.map((row) => {
-      if (!carries(actor.credentialScopes, "pull", row.name)) return false;
-      return outside.get(row.name) ?? isReadable(actor, row, own);
-    });
-  }
-
-  /** Of the names that somebody outside decides about, whether they permit a pull. Where they do not answer, nothing of theirs is listed. */
-  async function readableOutside(
-    actor: Actor,
-    names: readonly string[],
-  ): Promise<ReadonlyMap<string, boolean>> {
-    const decided = new Map<string, boolean>();
-    const byAuthority = new Map<string, string[]>();
-    for (const name of names) {
-      const authority = await authorityOver(actor, name);
-      if (authority !== undefined) byAuthority.set(authority, [...(byAuthority.get(authority) ?? []), name]);
-    }
-    for (const [authority, own] of byAuthority) {
-      const answers = await permittedOrNone(authority, actor, own);
-      for (const [index, name] of own.entries()) decided.set(name, answers[index]?.includes("pull") === true);
-    }
-    return decided;
-  }
-
-  async function permittedOrNone(authority: string, actor: Actor, names: readonly string[]) {
-    try {
-      return (await delegate?.permitted(authority, actor, ["pull"], names)) ?? [];
-    } catch (error) {
-      if (error instanceof AppError && (error.code === "UNAVAILABLE" || error.code === "OVERLOADED"))
-        return [];
-      throw error;
-    }
-  }
-
-  function isReadable(actor: Actor, row: ListedRepository, own: Listable): boolean {
-    return (
-      isVouchedFor(actor) ||
-      isRegistryAdmin(actor) ||
-      (actor.kind === "user" && actor.isGivenByIssuer === true) ||
-      anonymousAccess === "full" ||
-      own.visibilities.includes(row.visibility) ||
-      own.repositoryIds.includes(row.id) ||
-      own.namespaceIds.includes(row.namespaceId) ||
-      own.patterns.some((pattern) => matchesRepository(pattern, row.name))
-    );
-  }
-
-  async function listableFor(actor: Actor): Promise<Listable> {
-    const { account, isAdmin } = askerOf(actor);
-    const isOfTheHouse = account === "person" || account === "robot";
-    const isPublicOpen = isSomebody(account) || anonymousAccess === "pull";
-    const visibilities: readonly Visibility[] = [
-      ...(isPublicOpen ? (["public"] as const) : []),
-      ...(isOfTheHouse ? (["internal"] as const) : []),
-    ];
-    const none = { visibilities, repositoryIds: [], namespaceIds: [], patterns: [] };
-    if (actor.kind !== "user" || account === "issuer" || isAdmin) return none;
-    const own = await cache.get(`listable ${actor.userId}`, () => loadListable(database.read, actor.userId));
-    const nowMs = clock.nowMs();
-    const grants = own.grants.filter(({ expiresAtMs }) => expiresAtMs === undefined || expiresAtMs > nowMs);
-    return {
-      visibilities,
-      namespaceIds: own.namespaceIds,
-      repositoryIds: grants.flatMap(({ repositoryId }) => repositoryId ?? []),
-      patterns: grants.flatMap(({ pattern }) => pattern ?? []),
-    };
-  }
-
-  async function readableRepositories(actor: Actor): Promise<ReadableRepositories> {
-    if (actor.limits !== undefined && !carriesCatalog(actor.limits)) {
-      throw new AppError("UNAUTHORIZED", "the token does not carry registry:catalog:*", {
-        detail: [{ Type: "registry", Name: "catalog", Action: "*" }],
-      });
-    }
-    const delegated = (await delegate?.delegatedPatterns()) ?? [];
-    const seesAll = isRegistryAdmin(actor) || anonymousAccess === "full";
-    const isAskedOutside = !isRegistryAdmin(actor) && delegated.length > 0;
-    if (seesAll && !isAskedOutside && actor.credentialScopes === undefined) return { kind: "all" };
-    const own = await listableFor(actor);
-    const paths = seesAll ? [""] : [...own.patterns, ...delegated].map(literalPrefixOf);
-    const named = actor.credentialScopes && namedRepositories(actor.credentialScopes);
-    return {
-      kind: "some",
-      candidates:
-        named === undefined
-          ? { ...own, paths }
-          : {
-              visibilities: [],
-              repositoryIds: [],
-              namespaceIds: [],
-              // A credential with scopes lists what they name, as far as it is readable.
-              paths: [...named.names, ...named.patterns.map(literalPrefixOf)],
-            },
-      admits: (rows) => admits(actor, rows, own),
-    };
-  }
-
   async function namespaceRights(actor: UserActor, namespace: string): Promise<readonly NamespaceAction[]> {
     if (actor.account === "issuer") return [];
     if (actor.isAdmin) return ["view", "create", "admin"];
@@ -290,48 +165,9 @@ async function outsideRights(
   return exists ? permitted : permitted.filter((action) => action !== "push");
 }
 
-/** Whether an authority outside has said what they may, in the token itself: then its scopes are their rights. */
-function isVouchedFor(actor: Actor): boolean {
-  return actor.kind === "external" && actor.credentialScopes !== undefined;
-}
-
-interface Listable {
-  readonly visibilities: readonly Visibility[];
-  readonly repositoryIds: readonly number[];
-  readonly namespaceIds: readonly number[];
-  readonly patterns: readonly RepositoryPattern[];
-}
-
-/** An issuer makes credentials and can do nothing else, whatever somebody wrote into its row. */
-function isRegistryAdmin(actor: Actor): boolean {
-  return actor.kind === "user" && actor.isAdmin && actor.account !== "issuer";
-}
-
-function isRegistryAuditor(actor: Actor): boolean {
-  return actor.kind === "user" && actor.isAuditor && actor.account !== "issuer";
-}
-
-function askerOf(actor: Actor, repository?: string): Asker {
-  if (actor.kind === "user") {
-    const asker = { account: actor.account, isAdmin: isRegistryAdmin(actor) };
-    if (actor.isGivenByIssuer !== true || repository === undefined) return asker;
-    const given = repositoryActions.filter((action) => carries(actor.credentialScopes, action, repository));
-    return { ...asker, given };
-  }
-  // Somebody from outside is nobody of the house: public repositories are theirs as everybody's.
-  return { account: actor.kind === "external" ? "issued" : "anonymous", isAdmin: false };
-}
-
 /** In the order in which the actions are declared. */
 function union(rights: readonly Right[]): readonly RepositoryAction[] {
   return repositoryActions.filter((action) => rights.some((right) => right.actions.includes(action)));
-}
-
-/** The scope that the challenge of a listing asks for. */
-function carriesCatalog(limits: readonly Scope[]): boolean {
-  return limits.some(
-    ({ type, name, actions }) => type === "registry" && name === "catalog" && actions.includes("*"),
-  );
 }
 
 /** Scopes of a token name repositories as a whole, without patterns; undefined limits are none. */

@@ -24,7 +24,7 @@ export async function listDefaultRoles(
   const particular = rows.filter((row) => row.creator_user_id !== null);
   const bySubject = new Map<string, { readonly subject: GrantSubject; readonly role: Role }>();
   for (const { user_id, team_id, role } of [...general, ...particular]) {
-    const subject = user_id === null ? { teamId: team_id ?? 0 } : { userId: user_id };
+    const subject = user_id === null ? { teamId: Number(team_id) } : { userId: user_id };
     bySubject.set(JSON.stringify(subject), { subject, role: toRole(role) });
   }
   return [...bySubject.values()];

@@ -285,7 +285,7 @@ function toGrant(row: {
     username: row.username ?? undefined,
     account: accountKinds.find((kind) => kind === row.account),
     team: row.team ?? undefined,
-    place: row.pattern ?? row.repository ?? "",
+    place: String(row.pattern ?? row.repository), // one of them is set
     isPattern: row.pattern !== null,
     role: toRole(row.role),
     expiresAtMs: row.expires_at_ms ?? undefined,

@@ -157,8 +157,8 @@ function toFacts(
       .filter((row) => row.what === "team")
       .map((row) => teamRoles.find((role) => role === row.text) ?? "member"),
     grants: grants.map((row) => ({
-      id: row.id ?? 0,
-      role: toRole(row.text ?? ""),
+      id: Number(row.id),
+      role: toRole(String(row.text)),
       expiresAtMs: row.number ?? undefined,
     })),
     movedTo: typeof facts?.id === "number" ? undefined : movedTo(rows, asked),
