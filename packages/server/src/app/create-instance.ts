@@ -14,6 +14,7 @@ import { openapiEndpoints } from "../http/openapi/openapi-routes.ts";
 import { AppError } from "../lib/app-error.ts";
 import { newUuid } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
+import type { Tracing } from "../lib/tracing.ts";
 import { garbageCollectionEndpoints } from "../lifecycle/garbage-collection/garbage-collection-routes.ts";
 import {
   createGarbageCollector,
@@ -25,6 +26,7 @@ import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
 import { declareInstanceMetrics } from "../operations/metrics/instance-metrics.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
+import { traceEndpoints, traceKinds, traceStorage } from "../operations/tracing/with-tracing.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metrics.ts";
@@ -53,21 +55,24 @@ const storageAttempts = 3;
 /** Builds everything, in rank order, and listens. */
 export async function createInstance(config: Config, log: Log): Promise<Instance> {
   const tls = readTls(config);
-  const opened = await openStores(config, log);
+  const instanceId = newUuid();
+  const tracing = await openConfiguredTracing(config, instanceId);
+  const opened = await openStores(config, log, tracing);
   const metrics = new MetricsRegistry();
   collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
-  const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, metrics, log) };
-  const instanceId = newUuid();
+  const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, { metrics, log, tracing }) };
   const registry = buildRegistry(config, stores, log, instanceId);
   const email = buildEmail(config, stores, { log, instanceId, metrics });
-  const process = { log, instanceId, metrics };
+  const process = { log, instanceId, metrics, tracing };
   const collector = buildCollector(config, stores, registry, process);
   const jobs = buildJobs(config, stores, { registry, email, collector, log }, process);
   let isStopping = false;
   const health = buildHealth(config, stores, jobs, () => isStopping);
   const numbers = declareMetrics(config, stores, { registry, metrics });
+  const areas = { stores, registry, email, collector, jobs, health, metrics, log };
+  const endpoints = gatherEndpoints(config, areas);
   const server: HttpServer = await createHttpServer({
-    endpoints: gatherEndpoints(config, { stores, registry, email, collector, jobs, health, metrics, log }),
+    endpoints: tracing === undefined ? endpoints : traceEndpoints(endpoints, tracing),
     authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
     signInRules: stores.identity.signInRules,
     access: stores.access,
@@ -120,6 +125,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       await email.stop();
       await stores.identity.stop();
       await stores.close();
+      await tracing?.close();
     },
     reload: () => reloadTls(config, server, log),
   };
@@ -223,8 +229,13 @@ export function buildEndpoints(config: Config, log: Log, stores: Stores): readon
 }
 
 /** Measured call by call, and what may be repeated is tried again. */
-function wrapBlobs(blobs: BlobStore, metrics: MetricsRegistry, log: Log): BlobStore {
-  return withRetry(withMetrics(blobs, declareBlobStoreMetrics(metrics)), {
+function wrapBlobs(
+  blobs: BlobStore,
+  { metrics, log, tracing }: Pick<ProcessParts, "metrics" | "log" | "tracing">,
+): BlobStore {
+  const figures = declareBlobStoreMetrics(metrics);
+  const told = tracing === undefined ? figures : traceStorage(figures, tracing);
+  return withRetry(withMetrics(blobs, told), {
     attempts: storageAttempts,
     pause: (next) => wait(50 * 2 ** next),
     onRetry: (operation, error) => log.warn({ error, operation }, "storage failed and is tried again"),
@@ -255,6 +266,17 @@ interface ProcessParts {
   readonly log: Log;
   readonly instanceId: string;
   readonly metrics: MetricsRegistry;
+  /** Absent = nothing is traced. */
+  readonly tracing?: Tracing | undefined;
+}
+
+/** Undefined, and nothing loaded, unless a collector is configured. */
+async function openConfiguredTracing(config: Config, instanceId: string): Promise<Tracing | undefined> {
+  const { tracingEndpoint: endpoint, tracingHeaders: headers } = config;
+  if (endpoint === undefined) return undefined;
+  const { openTracing } = await import("../operations/tracing/open-tracing.ts");
+  const { tracingServiceName: serviceName, tracingPercent: percent } = config;
+  return openTracing({ endpoint, headers, serviceName, version: programVersion, instanceId, percent });
 }
 
 function buildEmail(config: Config, stores: Stores, process: ProcessParts): Email {
@@ -280,6 +302,7 @@ function buildCollector(
 }
 
 function buildJobs(config: Config, stores: Stores, areas: HousekeepingAreas, process: ProcessParts): Jobs {
+  const kinds = housekeepingKinds(config, stores, areas);
   return createJobs({
     ...process,
     database: stores.database,
@@ -288,7 +311,7 @@ function buildJobs(config: Config, stores: Stores, areas: HousekeepingAreas, pro
     keptDoneMs: config.jobRetentionDays * dayMs,
     keptFailedMs: config.failedJobRetentionDays * dayMs,
     isAlone: config.workers === 1 && stores.database.engine === "sqlite",
-    kinds: housekeepingKinds(config, stores, areas),
+    kinds: process.tracing === undefined ? kinds : traceKinds(kinds, process.tracing),
   });
 }
 

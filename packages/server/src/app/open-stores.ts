@@ -16,6 +16,8 @@ import { oncePerTurn } from "../lib/once-per-turn.ts";
 import { createOutgoingHttp } from "../lib/outgoing-http.ts";
 import { isPublicAddress } from "../lib/public-address.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
+import type { Tracing } from "../lib/tracing.ts";
+import { traceOutgoing, traceStatements } from "../operations/tracing/with-tracing.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
 import { withPrevious } from "../storage/blob-store/with-previous.ts";
@@ -43,7 +45,7 @@ export interface Stores {
 const accessCacheEntries = 100_000;
 
 /** Opens database and blob store and builds the areas that only need them, in rank order. */
-export async function openStores(config: Config, log: Log): Promise<Stores> {
+export async function openStores(config: Config, log: Log, tracing?: Tracing): Promise<Stores> {
   const clock = systemClock;
   const blobs = await openStorage(config, clock);
   const opened = await openDatabase({
@@ -52,6 +54,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     migrate: config.databaseMigrate,
+    onStatement: tracing === undefined ? undefined : traceStatements(tracing, engineName(config.databaseUrl)),
     log,
   });
   // Asked several times by every request; it is a quarter of the cost of a pull that comes from memory.
@@ -60,7 +63,7 @@ export async function openStores(config: Config, log: Log): Promise<Stores> {
     foreignChangeStamp: oncePerTurn(() => opened.foreignChangeStamp()),
   };
   const { box, stop } = await openSecretBox(secretKeyOptionsOf(config), database, clock, log);
-  const stores = assembleStores(config, log, { database, blobs, clock, secretBox: box });
+  const stores = assembleStores(config, log, { database, blobs, clock, secretBox: box, tracing });
   return {
     ...stores,
     async close() {
@@ -93,14 +96,17 @@ export interface Ground {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly secretBox: SecretBox;
+  /** Absent = nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Builds the areas that only need the stores, in rank order. Touches none of the stores. */
 export function assembleStores(config: Config, log: Log, ground: Ground): Stores {
-  const { database, blobs, clock, secretBox } = ground;
+  const { database, blobs, clock, secretBox, tracing } = ground;
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
-  const outgoing = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
+  const plain = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
+  const outgoing = tracing === undefined ? plain : traceOutgoing(plain, tracing);
   const decisions = createDecisionPoints({ database, cache, clock, log, secretBox, outgoing });
   const { delegate } = decisions;
   const tokenIssuers = createTokenIssuers({ database, cache, clock, outgoing });
@@ -182,4 +188,9 @@ function openAudit(
     retentionMs: config.auditRetentionDays * 86_400_000,
     version: programVersion,
   });
+}
+
+/** As OpenTelemetry names them. */
+function engineName(url: string): string {
+  return url.startsWith("sqlite:") ? "sqlite" : "postgresql";
 }

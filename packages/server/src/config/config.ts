@@ -19,6 +19,7 @@ import {
   textSetting,
 } from "./settings.ts";
 import { storageSettings } from "./storage-settings.ts";
+import { tracingSettings } from "./tracing-settings.ts";
 
 /**
  * Every setting there is. `load-config.ts` reads them from the configuration file and the environment; `docs/reference/config.md`
@@ -273,6 +274,7 @@ export const settings = {
   ...auditSettings,
   ...jobSettings,
   ...operationSettings,
+  ...tracingSettings,
   ...credentialSettings,
   ...outgoingSettings,
 } as const;

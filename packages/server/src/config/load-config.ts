@@ -63,7 +63,12 @@ function readEnvironment(environment: Environment, problems: string[]): Readonly
   const known = new Set(Object.values<Setting<unknown>>(settings).map((setting) => setting.variable));
   const values = new Map<string, string>();
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith("ENTREPOT_") || text === undefined || text === "") continue;
+    if (text === undefined || text === "") continue;
+    if (!variable.startsWith("ENTREPOT_")) {
+      // Names that a standard gives (OTEL_…): what is no setting of ours is somebody else's.
+      if (known.has(variable)) values.set(variable, text);
+      continue;
+    }
     if (
       otherVariables.has(variable) ||
       variable.startsWith("ENTREPOT_TEST_") ||

@@ -13,6 +13,8 @@ export interface OpenDatabaseOptions {
   readonly log: Log;
   /** What to do about migrations that are missing. Default 'auto'. */
   readonly migrate?: MigrationMode | undefined;
+  /** Told of each statement that Kysely has sent, begin and commit aside, and how long it took. Absent = nothing is measured. */
+  readonly onStatement?: ((sql: string, durationMs: number, isFailed: boolean) => void) | undefined;
   /**
    * Called before each statement that is sent once the database is open, `begin` and `commit` too; not before a rollback. What it
    * throws is thrown by the statement, which then is not executed. For counting round trips and for testing failures.

@@ -7,6 +7,7 @@ import type { Database, Tx } from "../database.ts";
 import { connectionLost, isConcurrencyFailure, translateDatabaseError } from "../database-error.ts";
 import { prepareSchema } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
+import { statementLog } from "../statement-log.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
 import { clientConfig } from "./client-config.ts";
@@ -37,6 +38,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   const connect = (begin: string): Kysely<Tables> =>
     new Kysely<Tables>({
       dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery: options.onQuery }),
+      ...statementLog(options),
     });
   const durable = connect("begin isolation level read committed");
   // One round trip, not two. The commit is ordered and visible as ever, but may be lost when the server crashes.

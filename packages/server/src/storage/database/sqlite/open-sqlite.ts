@@ -8,6 +8,7 @@ import type { Database, Tx } from "../database.ts";
 import { translateDatabaseError } from "../database-error.ts";
 import { prepareSchema } from "../migrate.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
+import { statementLog } from "../statement-log.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
 import { createCommitFlusher } from "./commit-flusher.ts";
@@ -107,9 +108,11 @@ async function createDatabase(
   const turns = createTurns(1, options.acquireTimeoutMs);
   const writer = new Kysely<Tables>({
     dialect: createSqliteDialect({ connection: new SqliteConnection(writeDb), turns, onQuery }),
+    ...statementLog(options),
   });
   const reader = new Kysely<Tables>({
     dialect: createSqliteDialect({ connection: new SqliteConnection(readDb), turns: undefined, onQuery }),
+    ...statementLog(options),
   });
   // The log exists and stays the same file as long as a connection is open. SQLite holds no POSIX lock on it (those are on the
   // database and the -shm file), so that closing this handle releases none.
