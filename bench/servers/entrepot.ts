@@ -21,6 +21,7 @@ export async function startEntrepot(
     url: `http://127.0.0.1:${port}/health/instance`,
     cwd: repository,
     env: {
+      MALLOC_ARENA_MAX: "1",
       ENTREPOT_PORT: String(port),
       ENTREPOT_HOST: "127.0.0.1",
       ENTREPOT_DATA_DIR: dataDir,

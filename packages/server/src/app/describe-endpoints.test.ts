@@ -57,6 +57,7 @@ const endsAtOnce = new Set([
   "access-tokens.revoke-secret",
   "default-grants.delete",
   "elevations.end",
+  "garbage-collection.release",
   "grants.remove-for-team",
   "grants.remove-for-user",
   "invitations.decline",
