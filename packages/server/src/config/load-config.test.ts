@@ -108,13 +108,13 @@ test("no two settings share a key or a variable, and every default is one that c
   const all = Object.values<Setting<unknown>>(settings);
   assert.equal(new Set(all.map((setting) => setting.key)).size, all.length);
   assert.equal(new Set(all.map((setting) => setting.variable)).size, all.length);
-  for (const { key, parse, defaultValue, description } of all) {
+  for (const { key, parse, defaultValue, defaultText, description } of all) {
     assert.match(description, /\.$/, `${key} is described in sentences`);
     if (defaultValue === undefined) continue;
-    // Lists are written with commas.
-    const isList = Array.isArray(defaultValue);
-    const text =
-      isList || typeof defaultValue === "string" ? String(defaultValue) : JSON.stringify(defaultValue);
+    // As the reference shows it; some defaults are told in words there.
+    const [, shown] = /^`(.*)`$/.exec(defaultText) ?? [];
+    const isText = typeof defaultValue === "string" || Array.isArray(defaultValue);
+    const text = shown ?? (isText ? String(defaultValue) : JSON.stringify(defaultValue));
     assert.deepEqual(parse(text), defaultValue, key);
   }
 });
