@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { loadConfig } from "../config/load-config.ts";
-import { startTestServer } from "../http/testing/test-server.ts";
-import { createMovableClock } from "../identity/testing/movable-clock.ts";
-import { silentLog } from "../lib/log.ts";
-import { createSecretBox } from "../lib/secret-box.ts";
-import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
 import { eachDatabase } from "../storage/database/testing/each-database.ts";
-import { buildEndpoints } from "./create-instance.ts";
-import { assembleStores } from "./open-stores.ts";
+import { startApp } from "./testing/start-app.ts";
 
 const content = "what takes a long time to arrive";
 const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
@@ -17,21 +10,7 @@ const lifetimeMs = 300_000;
 
 eachDatabase((open) => {
   test("finishes an upload with the token that began it, which has ended meanwhile, and nothing else", async (t) => {
-    const clock = createMovableClock();
-    const config = await loadConfig({});
-    const stores = assembleStores(config, silentLog, {
-      database: await open(t),
-      blobs: createMemoryBlobStore(clock),
-      clock,
-      secretBox: createSecretBox([Buffer.alloc(32, 1)]),
-    });
-    const { port } = await startTestServer(t, buildEndpoints(config, silentLog, stores), {
-      access: stores.access,
-      authenticate: stores.identity.authenticate,
-      tokenService: config.tokenService,
-      clock,
-    });
-    const origin = `http://127.0.0.1:${port}`;
+    const { origin, clock, stores } = await startApp(t, await open(t));
     const send = (method: string, path: string, authorization: string, body?: string) =>
       fetch(new URL(path, origin), {
         method,

@@ -1,40 +1,20 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { loadConfig } from "../config/load-config.ts";
-import { startTestServer } from "../http/testing/test-server.ts";
-import { createMovableClock } from "../identity/testing/movable-clock.ts";
-import { silentLog } from "../lib/log.ts";
-import { createSecretBox } from "../lib/secret-box.ts";
-import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import { eachDatabase } from "../storage/database/testing/each-database.ts";
-import { buildEndpoints } from "./create-instance.ts";
-import { assembleStores } from "./open-stores.ts";
+import { startApp } from "./testing/start-app.ts";
 
 const basic = (name: string, secret: string) =>
   `Basic ${Buffer.from(`${name}:${secret}`).toString("base64")}`;
 const password = "a password of theirs";
 
 async function setUp(t: TestContext, database: Database) {
-  const clock = createMovableClock();
-  const config = await loadConfig({});
-  const stores = assembleStores(config, silentLog, {
-    database,
-    blobs: createMemoryBlobStore(clock),
-    clock,
-    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
-  });
-  const { port } = await startTestServer(t, buildEndpoints(config, silentLog, stores), {
-    access: stores.access,
-    authenticate: stores.identity.authenticate,
-    tokenService: config.tokenService,
-    clock,
-  });
+  const { origin, stores } = await startApp(t, database);
   for (const username of ["ada", "bob"]) {
     await stores.identity.createUser({ username, password, isAdmin: username === "ada" });
   }
   const send = async (method: string, path: string, authorization: string, body?: object) => {
-    const reply = await fetch(`http://127.0.0.1:${port}${path}`, {
+    const reply = await fetch(`${origin}${path}`, {
       method,
       headers: { authorization, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

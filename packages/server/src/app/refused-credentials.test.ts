@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { loadConfig } from "../config/load-config.ts";
-import { startTestServer } from "../http/testing/test-server.ts";
-import { createMovableClock, type MovableClock } from "../identity/testing/movable-clock.ts";
-import { silentLog } from "../lib/log.ts";
-import { createSecretBox } from "../lib/secret-box.ts";
-import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
+import type { MovableClock } from "../identity/testing/movable-clock.ts";
 import { eachDatabase, type OpenTestDatabase } from "../storage/database/testing/each-database.ts";
-import { buildEndpoints } from "./create-instance.ts";
-import { assembleStores } from "./open-stores.ts";
+import { startApp } from "./testing/start-app.ts";
 
 const password = "a password of eve";
 const eve = basic("eve", password);
@@ -35,23 +29,10 @@ interface World {
 }
 
 async function begin(t: TestContext, open: OpenTestDatabase): Promise<World> {
-  const clock = createMovableClock();
-  const config = await loadConfig({});
-  const stores = assembleStores(config, silentLog, {
-    database: await open(t),
-    blobs: createMemoryBlobStore(clock),
-    clock,
-    secretBox: createSecretBox([Buffer.alloc(32, 1)]),
-  });
-  const { port } = await startTestServer(t, buildEndpoints(config, silentLog, stores), {
-    access: stores.access,
-    authenticate: stores.identity.authenticate,
-    tokenService: config.tokenService,
-    clock,
-  });
+  const { origin, clock, stores } = await startApp(t, await open(t));
   await stores.identity.createUser({ username: "eve", password, isAdmin: false });
   const ask: World["ask"] = async (method, path, authorization, body) => {
-    const reply = await fetch(`http://127.0.0.1:${port}${path}`, {
+    const reply = await fetch(`${origin}${path}`, {
       method,
       headers: {
         ...(authorization !== undefined && { authorization }),
