@@ -3,7 +3,7 @@ import { makeDigest } from "@entrepot/oci/digest";
 import type { UploadId } from "../../blob-store.ts";
 import { openFilesystemBlobStore } from "../filesystem-blob-store.ts";
 
-/** Writes and commits blobs until it is killed. */
+/** Writes and commits blobs until it is killed; tells its parent of those that are committed. */
 const store = await openFilesystemBlobStore(process.argv[2] ?? "");
 for (;;) {
   await Promise.all(
@@ -20,6 +20,7 @@ for (;;) {
         makeDigest("sha256", createHash("sha256").update(bytes).digest("hex")),
         bytes.byteLength,
       );
+      process.send?.("committed");
     }),
   );
 }
