@@ -51,7 +51,7 @@ for (const [kind, make] of Object.entries(makers)) {
       await startDocker(place);
       const origin = `http://${place.host}`;
       await manage(origin, "POST", "/api/v1/organizations", { name: "acme" });
-      await manage(origin, "POST", "/api/v1/namespaces/acme/repositories", { name: "acme/tiny" });
+      await manage(origin, "POST", "/api/v1/organizations/acme/repositories", { name: "acme/tiny" });
       const credential = await make(t, origin);
       await useEverywhere(place, credential);
       await credential.revoke();
