@@ -110,7 +110,8 @@ http {
   const child = spawn(nginx, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] });
   t.after(async () => {
     const gone = once(child, "exit");
-    child.kill("SIGKILL");
+    // Not SIGKILL: its worker would live on.
+    child.kill("SIGTERM");
     await gone;
   });
   const origin = `http://127.0.0.1:${port}`;
