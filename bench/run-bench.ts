@@ -113,6 +113,8 @@ async function measure(servers: readonly BenchServer[]): Promise<readonly Row[]>
   );
   if (chosen.some((workload) => workload.needs === "listings")) {
     for (const server of servers) if (server.isRegistry && !hasWorkers(server)) await seedListings(server);
+    // Connections that were closed meanwhile are told of in it, before they are used again.
+    await wait(1_000);
   }
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
   const rows: Row[] = [];
