@@ -36,7 +36,8 @@ export interface Progress {
   bytesOut: number;
 }
 
-const noQuery: URLSearchParams = Object.freeze(new URLSearchParams());
+/** Shared by all requests without one; nobody writes into a query. */
+const noQuery = new URLSearchParams();
 
 export function beginProgress(deps: HttpDeps, request: IncomingMessage): Progress {
   const { pathname, query, host } = splitTarget(request.url ?? "/", request.headers.host);

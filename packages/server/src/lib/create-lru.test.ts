@@ -24,3 +24,11 @@ test("takes no room for what is not in it", () => {
   const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
   assert.ok(grown < 2_000_000, `${grown} bytes for ${many.length}`);
 });
+
+test("gives up what was used longest ago when the rest weighs too much", () => {
+  const kept = createLru<string, number>(10, { weightOf: (value) => value });
+  kept.set("a", 4);
+  kept.set("b", 5);
+  kept.set("c", 3);
+  assert.deepEqual([kept.has("a"), kept.has("b"), kept.has("c")], [false, true, true]);
+});

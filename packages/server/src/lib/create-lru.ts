@@ -1,17 +1,20 @@
 import { LRUCache } from "lru-cache";
 
 /**
- * Keeps the `maxEntries` that were used last. Takes memory for what is in it alone: with its own `max`, lru-cache sets the room for all entries aside
+ * Keeps what was used last: so many entries, or as many as `weightOf` together lets in. Takes memory for what is in it alone: with its own `max`, lru-cache sets the room for all entries aside
  * at once, which for the many memories of an idle server was 13 MB.
  */
 export function createLru<K extends string | number, V extends object | number>(
-  maxEntries: number,
-  options: { readonly onEvict?: (value: V, key: K) => void } = {},
+  max: number,
+  options: {
+    readonly onEvict?: (value: V, key: K) => void;
+    readonly weightOf?: (value: V, key: K) => number;
+  } = {},
 ): LRUCache<K, V> {
-  const { onEvict } = options;
+  const { onEvict, weightOf = () => 1 } = options;
   return new LRUCache<K, V>({
-    maxSize: maxEntries,
-    sizeCalculation: () => 1,
+    maxSize: max,
+    sizeCalculation: weightOf,
     ...(onEvict === undefined
       ? {}
       : {

@@ -34,8 +34,10 @@ export interface TokenVerifier {
 
 export const issuer = "entrepot";
 const clockToleranceSeconds = 30;
-/** Of less than a kilobyte each. */
-const maxVerified = 10_000;
+/** Some 10,000 usual tokens, and fewer of those that carry many scopes. */
+const maxVerifiedBytes = 12_000_000;
+/** Beside the token itself and as much again for what was read from it. */
+const entryBytes = 300;
 /** How long an upload may go on with the token that began it. */
 const maxOverrunSeconds = 86_400;
 
@@ -49,7 +51,9 @@ export function createTokenVerifier(
   keys: SigningKeys,
   secrets: SecretVerifier,
 ): TokenVerifier {
-  const verified = createLru<string, VerifiedToken & { readonly kid: string }>(maxVerified);
+  const verified = createLru<string, VerifiedToken & { readonly kid: string }>(maxVerifiedBytes, {
+    weightOf: (_, token) => 2 * token.length + entryBytes,
+  });
   // Of tokens whose signature was good: one for each key. Only such, as anybody can write a header.
   const headers = new Set<string>();
 
