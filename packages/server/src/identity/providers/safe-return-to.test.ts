@@ -16,6 +16,9 @@ test("leads to / instead of anywhere else", () => {
     "/\\evil.example",
     "\\\\evil",
     "javascript:alert(1)",
+    "/.//evil.example",
+    "/a/..//evil.example",
+    "/%2e//evil.example",
   ];
   const broken = ["", "r/acme", "/a\nb", "/\t/evil.example", `/${"a".repeat(1_000)}`, null, undefined];
   for (const each of [...elsewhere, ...broken]) assert.equal(safeReturnTo(each, origin), "/", String(each));

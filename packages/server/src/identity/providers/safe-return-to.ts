@@ -6,5 +6,7 @@ export function safeReturnTo(asked: string | null | undefined, origin: string): 
   const isPath = asked != null && asked.length <= maxLength && /^\/(?![/\\])[^\\\p{Cc}]*$/u.test(asked);
   if (!isPath || !URL.canParse(asked, origin)) return "/";
   const url = new URL(asked, origin);
-  return url.origin === new URL(origin).origin ? `${url.pathname}${url.search}${url.hash}` : "/";
+  // Dots are resolved by now: "/.//evil.example" is a path of ours that reads as a host once it stands alone.
+  const isOurs = url.origin === new URL(origin).origin && !url.pathname.startsWith("//");
+  return isOurs ? `${url.pathname}${url.search}${url.hash}` : "/";
 }
