@@ -1,4 +1,5 @@
-import type { ConformanceReport } from "./conformance-report.ts";
+import { type ConformanceReport, casesWithStatus } from "./conformance-report.ts";
+import { formatCase } from "./format-report.ts";
 import type { ProfileName } from "./profile.ts";
 import type { Category } from "./results.ts";
 import { categories } from "./results.ts";
@@ -76,8 +77,8 @@ const profilesWith: Readonly<Record<ProfileName, readonly ProfileName[]>> = {
 };
 
 /**
- * Says in what a report differs from full marks: an empty list means that every case ran and passed. Only meaningful for
- * runs without a filter.
+ * Says in what a report differs from full marks, with what was said on the wire: an empty list means that every case ran and passed. Only
+ * meaningful for runs without a filter.
  */
 export function fullMarksProblems(report: ConformanceReport): readonly string[] {
   const marks = fullMarks[report.profile];
@@ -99,6 +100,9 @@ export function fullMarksProblems(report: ConformanceReport): readonly string[] 
     ...foundGroups
       .filter((group) => !expectedGroups.includes(group))
       .map((group) => `group unexpected: ${group}`),
+    ...(["Error", "FAIL", "Skip"] as const).flatMap((status) =>
+      casesWithStatus(report, status).map((result) => `${status} ${formatCase(result)}`),
+    ),
   ];
 }
 

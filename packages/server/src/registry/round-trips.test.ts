@@ -66,7 +66,7 @@ eachDatabase((open) => {
     assert.ok(pushed.length <= 21, pushed.join("\n"));
   });
 
-  test("a tag that one instance moved is what the next read of another shows, and content taken away is soon gone there", async (t) => {
+  test("a tag that one instance moved is what the next read of another shows, and content taken away is gone there, too", async (t) => {
     const url = await open.url(t);
     const openSame: typeof open = Object.assign(
       (context: TestContext, options = {}) => open(context, { ...options, url }),
@@ -84,10 +84,6 @@ eachDatabase((open) => {
     const served = await serveRegistry(t, other);
     const deleted = await served.fetch(`/v2/acme/app/manifests/${digest}`, { method: "DELETE" });
     assert.equal(deleted.status, 202);
-    const startMs = performance.now();
-    while ((await fetch(`/v2/acme/app/manifests/${digest}`)).status !== 404) {
-      assert.ok(performance.now() - startMs < 3_000);
-    }
-    t.diagnostic(`gone everywhere ${(performance.now() - startMs).toFixed(1)} ms after the answer`);
+    assert.equal((await fetch(`/v2/acme/app/manifests/${digest}`)).status, 404, "the very next read");
   });
 });

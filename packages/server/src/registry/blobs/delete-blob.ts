@@ -3,9 +3,9 @@ import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { namespaceOf } from "../../access/create-access.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
-import { blobKey } from "./blob-cache.ts";
 import { findManifestNaming, unlinkBlob } from "./linked-blob-store.ts";
 
 /**
@@ -41,7 +41,7 @@ export async function deleteBlob(
       });
       return true;
     }));
-  deps.blobCache.links.forget([blobKey(target.repository, digest)]);
+  await forgetContent(deps);
   if (!removed)
     throw new AppError("BLOB_UNKNOWN", `the repository ${target.repository} has no blob ${digest}`);
 }

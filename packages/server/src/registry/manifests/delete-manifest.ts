@@ -6,6 +6,7 @@ import { type AuditSource, recordAudit } from "../../activity/audit/record-audit
 import { recordEvents } from "../../activity/events/event-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
 import { deleteTagsOf, recordTagChanges } from "../tags/tag-store.ts";
@@ -37,10 +38,7 @@ export async function deleteManifest(
       });
       return true;
     }));
-  // Any number of tags may have pointed there: nothing of this repository is worth keeping by name.
-  deps.manifestCache.clear();
-  // Blobs that it named have lost their name: a HEAD that believes the cached one would not start their time anew.
-  deps.blobCache.links.clear();
+  await forgetContent(deps);
   if (!removed) {
     throw new AppError(
       "MANIFEST_UNKNOWN",

@@ -15,6 +15,7 @@ import { isOrganizationName } from "../../identity/organizations/organization-na
 import { isReservedName } from "../../identity/users/username.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { hasAccountsBelow, hasWildDecisionPoints, longestNameLength, moveNamespace } from "./rename-store.ts";
 
@@ -79,8 +80,7 @@ export async function renameNamespace(
     ]);
   });
   deps.access.changed();
-  deps.manifestCache.clear();
-  deps.blobCache.links.clear();
+  await forgetContent(deps);
 }
 
 /** The name is free, or the namespace's own from before. */

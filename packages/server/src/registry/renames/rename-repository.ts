@@ -7,6 +7,7 @@ import { recordAudit } from "../../activity/audit/record-audit.ts";
 import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { getRepository, type RepositoryRow } from "../repositories/change-repository.ts";
 import { lockRepository } from "../repositories/repository-store.ts";
@@ -70,8 +71,7 @@ export async function renameRepository(
     ]);
   });
   deps.access.changed();
-  deps.manifestCache.clear();
-  deps.blobCache.links.clear();
+  await forgetContent(deps);
   return getRepository(deps, to);
 }
 

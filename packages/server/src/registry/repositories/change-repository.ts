@@ -7,6 +7,7 @@ import { type NewEvent, recordEvents } from "../../activity/events/event-store.t
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { listLinkedBlobIds, markUnlinkedBlobs } from "../blobs/linked-blob-store.ts";
+import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { listUploadsOf } from "../uploads/upload-store.ts";
 import {
@@ -132,7 +133,6 @@ export async function deleteRepository(deps: RegistryDeps, call: Call, name: Rep
     return open;
   });
   deps.access.changed();
-  deps.manifestCache.clear();
-  deps.blobCache.links.clear();
+  await forgetContent(deps);
   for (const upload of uploads) await deps.blobs.discardUpload(upload.id, upload.committing);
 }

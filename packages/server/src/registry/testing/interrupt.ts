@@ -20,6 +20,7 @@ export function beforeTransaction(
       },
       foreignChangeStamp: () => database.foreignChangeStamp(),
       onNotice: database.onNotice,
+      heardByAll: database.heardByAll,
       load: database.load,
       noticeStamp: (topic) => database.noticeStamp(topic),
       probe: (timeoutMs) => database.probe(timeoutMs),

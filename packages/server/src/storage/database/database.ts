@@ -45,6 +45,12 @@ export interface Database {
    * again, nothing is heard, so whoever listens also looks now and then. What is returned ends it.
    */
   readonly onNotice: (topic: NoticeTopic, listener: () => void) => () => void;
+  /**
+   * Waits until every process that listens has heard what this one told of by `sendNotice` in transactions that are committed: whoever is then answered
+   * "it is gone" finds it gone everywhere. One round trip of a notice and its echo (about a millisecond); at most three seconds, when one of them has
+   * stopped without a word and therefore relies on nothing any more. Never throws. Any number may wait at once: they share questions. On SQLite there is nothing to wait for.
+   */
+  readonly heardByAll: () => Promise<void>;
   /** How busy this process's connections for writing are (PostgreSQL: all of them). Cheap. */
   readonly load: () => DatabaseLoad;
   /** Throws unless the database answers a trivial query within `timeoutMs`. */

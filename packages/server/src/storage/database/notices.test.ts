@@ -30,6 +30,14 @@ const tell = (database: Database, topic: NoticeTopic) =>
     await tx.deleteFrom("leases").execute();
   });
 
+/** The server's processes of the connections that listen. */
+async function listenersOf(database: Database): Promise<readonly number[]> {
+  const { rows } = await sql<{ pid: number }>`select pid from pg_locks
+    where locktype = 'advisory' and mode = 'ShareLock'
+      and database = (select oid from pg_database where datname = current_database())`.execute(database.read);
+  return rows.map(({ pid }) => pid);
+}
+
 eachDatabase((open) => {
   test("a notice of one instance reaches the others after the commit, and not after a rollback", async (t) => {
     const url = await open.url(t);
@@ -82,18 +90,80 @@ eachDatabase((open) => {
     const url = await open.url(t);
     const own = await open(t, { url });
     await nextStamp(own, "removal", undefined);
-    const { rows } = await sql<{ pid: number }>`select pid from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid() and query = 'select 1'`.execute(
-      own.read,
-    );
-    const [listener] = rows;
+    const [listener] = await listenersOf(own);
     assert.ok(listener !== undefined);
     // As a network that is cut: the server's process is there and says nothing.
-    process.kill(listener.pid, "SIGSTOP");
+    process.kill(listener, "SIGSTOP");
     try {
       assert.equal(await nextStamp(own, "removal", own.noticeStamp("removal"), 3_200), undefined);
     } finally {
-      process.kill(listener.pid, "SIGCONT");
+      process.kill(listener, "SIGCONT");
+    }
+  });
+
+  test("whoever waits until all have heard waits for the slowest, and no longer", async (t) => {
+    const url = await open.url(t);
+    const other = await open(t, { url });
+    await nextStamp(other, "removal", undefined);
+    const [listener] = await listenersOf(other);
+    assert.ok(listener !== undefined);
+    const own = await open(t, { url });
+    const before = other.noticeStamp("removal");
+    process.kill(listener, "SIGSTOP");
+    let isHeard = false;
+    try {
+      await tell(own, "removal");
+      const heard = Promise.all(Array.from({ length: 5 }, () => own.heardByAll())).then(() => {
+        isHeard = true;
+      });
+      await delay(300);
+      assert.equal(isHeard, false);
+      process.kill(listener, "SIGCONT");
+      await heard;
+    } finally {
+      process.kill(listener, "SIGCONT");
+    }
+    assert.notEqual(other.noticeStamp("removal"), before, "dropped before it answered");
+    const startMs = performance.now();
+    for (let round = 0; round < 50; round += 1) {
+      await tell(own, "removal");
+      await own.heardByAll();
+    }
+    t.diagnostic(`a notice and the answer of two: ${((performance.now() - startMs) / 50).toFixed(2)} ms`);
+  });
+
+  test("one that has stopped without a word is waited for until it relies on nothing any more", async (t) => {
+    const url = await open.url(t);
+    const other = await open(t, { url });
+    await nextStamp(other, "removal", undefined);
+    const [listener] = await listenersOf(other);
+    assert.ok(listener !== undefined);
+    const own = await open(t, { url });
+    const before = other.noticeStamp("removal");
+    process.kill(listener, "SIGSTOP");
+    try {
+      await tell(own, "removal");
+      await own.heardByAll();
+      assert.notEqual(other.noticeStamp("removal"), before);
+    } finally {
+      process.kill(listener, "SIGCONT");
+    }
+  });
+
+  test("waiting for others survives a connection that breaks meanwhile", async (t) => {
+    const url = await open.url(t);
+    const own = await open(t, { url });
+    const other = await open(t, { url });
+    await nextStamp(other, "removal", undefined);
+    for (let round = 0; round < 5; round += 1) {
+      const before = other.noticeStamp("removal");
+      await tell(own, "removal");
+      const heard = own.heardByAll();
+      await sql`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ShareLock'
+        and database = (select oid from pg_database where datname = current_database())`.execute(own.read);
+      await heard;
+      assert.notEqual(other.noticeStamp("removal"), before);
+      await nextStamp(other, "removal", undefined);
     }
   });
 

@@ -30,6 +30,7 @@ export function unopenedDatabase(): Database {
     foreignChangeStamp: () => undefined,
     noticeStamp: () => undefined,
     onNotice: () => () => {},
+    heardByAll: async () => {},
     load: () => ({ inUse: 0, waiting: 0, size: 1 }),
     probe: refuse,
     close: async () => {},

@@ -2,12 +2,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "pg";
 import type { Log } from "../../../lib/log.ts";
 import { type NoticeTopic, noticeChannel, noticeTopics } from "../notice-topics.ts";
+import { createListenerQuestions } from "./ask-listeners.ts";
 
 export interface NoticeListener {
   /** A number that changes with each notice; undefined while none can be relied on. */
   stamp(topic: NoticeTopic): number | undefined;
   /** See `Database.onNotice`. */
   readonly on: (topic: NoticeTopic, listener: () => void) => () => void;
+  /** See `Database.heardByAll`. */
+  readonly heardByAll: () => Promise<void>;
   /** Ends the connection. Repeatable. */
   close(): Promise<void>;
 }
@@ -34,6 +37,7 @@ const farewellMs = 500;
 export function listenForNotices(options: ListenOptions): NoticeListener {
   const heartbeatMs = options.heartbeatMs ?? defaultHeartbeatMs;
   const stopping = new AbortController();
+  const questions = createListenerQuestions(trustHeartbeats * heartbeatMs);
   const stamps = new Map<NoticeTopic, number>(noticeTopics.map((topic) => [topic, 0]));
   let trustedUntilMs = Number.NEGATIVE_INFINITY; // performance.now()
   let failures = 0;
@@ -53,14 +57,16 @@ export function listenForNotices(options: ListenOptions): NoticeListener {
     const broken = new AbortController();
     client.on("error", () => broken.abort());
     client.on("end", () => broken.abort());
-    client.on("notification", ({ channel, payload }) => {
+    client.on("notification", ({ channel, payload = "" }) => {
+      if (channel !== noticeChannel || questions.take(client, payload)) return;
       const topic = noticeTopics.find((each) => each === payload);
-      if (channel === noticeChannel && topic !== undefined) changed(topic);
+      if (topic !== undefined) changed(topic);
     });
     const ended = AbortSignal.any([broken.signal, stopping.signal]);
     try {
       await client.connect();
       await client.query(`listen ${noticeChannel}`);
+      await questions.begin(client);
       for (const topic of noticeTopics) changed(topic);
       if (failures > 0) options.log.info({}, "listening to the database again");
       failures = 0;
@@ -74,6 +80,7 @@ export function listenForNotices(options: ListenOptions): NoticeListener {
       if (!stopping.signal.aborted) throw new Error("the connection was closed");
     } finally {
       trustedUntilMs = Number.NEGATIVE_INFINITY;
+      questions.end(client);
       // A server that says nothing does not say goodbye, either; the socket goes with the process.
       await Promise.race([client.end().catch(() => undefined), delay(farewellMs, undefined, { ref: false })]);
     }
@@ -99,6 +106,7 @@ export function listenForNotices(options: ListenOptions): NoticeListener {
       listeners.get(topic)?.add(listener);
       return () => void listeners.get(topic)?.delete(listener);
     },
+    heardByAll: questions.heardByAll,
     async close() {
       stopping.abort();
       await running;

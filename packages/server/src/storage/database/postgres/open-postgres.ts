@@ -59,6 +59,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
     foreignChangeStamp: () => undefined,
     noticeStamp: (topic) => notices.stamp(topic),
     onNotice: notices.on,
+    heardByAll: notices.heardByAll,
     load: turns.load,
     probe: (timeoutMs) => withTimeout(probe(probes), timeoutMs),
     close() {

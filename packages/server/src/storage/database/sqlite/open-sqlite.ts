@@ -168,6 +168,7 @@ async function createDatabase(
     foreignChangeStamp,
     noticeStamp: foreignChangeStamp,
     onNotice: () => () => {},
+    heardByAll: async () => {},
     load: turns.load,
     async probe() {
       flusher.assertHealthy();
