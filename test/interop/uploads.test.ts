@@ -3,10 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { digestOf, openSession, type RegistrySession, randomContent } from "../support/registry-session.ts";
-import { administrator, freePort, startServer } from "../support/server-process.ts";
+import { administrator } from "../support/server-process.ts";
+import { type Registry, startRegistry } from "./start-registry.ts";
 
 const collection = "/v2/acme/parts/blobs/uploads/";
 const octets = { "content-type": "application/octet-stream" };
@@ -41,18 +42,24 @@ async function offsetOf(session: RegistrySession, location: string, expectedByte
   }
 }
 
+async function openRegistry(t: TestContext): Promise<Registry & { readonly port: number }> {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
+  const registry = await startRegistry(t, folder, {});
+  t.after(async () => {
+    await registry.stop();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  });
+  return { ...registry, port: Number(new URL(registry.origin).port) };
+}
+
 test("an upload that broke off goes on where it stopped, also after a crash of the registry", async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
-  const port = await freePort();
-  let server = await startServer({ dataDir, port });
-  t.after(() => server.stop("SIGKILL"));
+  const registry = await openRegistry(t);
   const content = randomContent(9_000_000);
-  const session = openSession(server.origin, administrator);
+  const session = openSession(registry.origin, administrator);
   const begun = await session.request("POST", collection);
   const location = begun.headers.get("location") ?? "";
 
-  await sendAndBreak(port, location, content.bytes.subarray(0, 3_000_000), content.bytes.byteLength);
+  await sendAndBreak(registry.port, location, content.bytes.subarray(0, 3_000_000), content.bytes.byteLength);
   const kept = await offsetOf(session, location, 3_000_000);
   assert.equal(kept, 3_000_000, "what arrived before the break is kept");
 
@@ -62,8 +69,7 @@ test("an upload that broke off goes on where it stopped, also after a crash of t
     (await session.request("PATCH", location, { body: second, headers: { ...octets, ...range } })).status,
     202,
   );
-  await server.stop("SIGKILL");
-  server = await startServer({ dataDir, port });
+  await registry.restart("SIGKILL");
   assert.equal(
     await offsetOf(session, location, 6_000_000),
     6_000_000,
@@ -85,16 +91,12 @@ test("an upload that broke off goes on where it stopped, also after a crash of t
 });
 
 test("a client that reconnects takes over from its own dead connection", async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
-  const port = await freePort();
-  const server = await startServer({ dataDir, port });
-  t.after(() => server.stop("SIGKILL"));
-  const session = openSession(server.origin, administrator);
+  const registry = await openRegistry(t);
+  const session = openSession(registry.origin, administrator);
   const content = randomContent(2_000_000);
   const location = (await session.request("POST", collection)).headers.get("location") ?? "";
   const basic = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
-  const dead = connect(port, "127.0.0.1");
+  const dead = connect(registry.port, "127.0.0.1");
   t.after(() => dead.destroy());
   // It stays open and silent, as behind a router that forgot it.
   dead.write(
@@ -116,18 +118,14 @@ test("a client that reconnects takes over from its own dead connection", async (
 });
 
 test("an upload of unknown length is cut off and goes on after a restart of the registry", async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), "entrepot-uploads-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
-  const port = await freePort();
-  let server = await startServer({ dataDir, port });
-  t.after(() => server.stop("SIGKILL"));
+  const registry = await openRegistry(t);
   const content = randomContent(5_000_000);
-  const session = openSession(server.origin, administrator);
+  const session = openSession(registry.origin, administrator);
   const location = (await session.request("POST", collection)).headers.get("location") ?? "";
 
   // As docker sends layers: chunked, and the last chunk never comes.
   const first = content.bytes.subarray(0, 2_000_000);
-  const socket = connect(port, "127.0.0.1");
+  const socket = connect(registry.port, "127.0.0.1");
   const basic = Buffer.from(`${administrator.username}:${administrator.password}`).toString("base64");
   socket.write(
     `PATCH ${location} HTTP/1.1\r\nhost: x\r\nauthorization: Basic ${basic}\r\ntransfer-encoding: chunked\r\n\r\n`,
@@ -140,12 +138,11 @@ test("an upload of unknown length is cut off and goes on after a restart of the 
   await wait(300);
   socket.destroy();
   assert.equal(await offsetOf(session, location, 2_000_000), 2_000_000);
-  await server.stop("SIGTERM");
-  server = await startServer({ dataDir, port });
+  await registry.restart("SIGTERM");
   assert.equal(await offsetOf(session, location, 2_000_000), 2_000_000);
 
   const rest = new Blob([content.bytes.slice(2_000_000)]).stream();
-  const patched = await fetch(new URL(location, server.origin), {
+  const patched = await fetch(new URL(location, registry.origin), {
     method: "PATCH",
     headers: { authorization: `Basic ${basic}`, ...octets },
     body: rest,

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { digestOf, openSession, type RegistrySession } from "../support/registry-session.ts";
-import { administrator, freePort, startServer } from "../support/server-process.ts";
+import { administrator } from "../support/server-process.ts";
 import { type Client, cache, pathOf } from "./clients.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import { type Exchange, startLoggingProxy } from "./logging-proxy.ts";
 import { makeCertificate } from "./make-certificate.ts";
 import { runScript } from "./run-script.ts";
+import { startRegistry } from "./start-registry.ts";
 
 /** A registry of its own and a scratch folder for one test, removed when the test ends. */
 export interface Workplace {
@@ -75,23 +76,19 @@ async function open(
   { isTls, settings }: Kind,
 ): Promise<Workplace> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-interop-"));
-  const server = await startServer({
-    dataDir: join(folder, "data"),
-    port: await freePort(),
-    settings: { ENTREPOT_TRUST_PROXY: String(isTls), ...settings },
-  });
+  const registry = await startRegistry(t, folder, { ENTREPOT_TRUST_PROXY: String(isTls), ...settings });
   const certificate = isTls ? await makeCertificate(folder) : undefined;
-  const proxy = await startLoggingProxy(Number(new URL(server.origin).port), certificate);
+  const proxy = await startLoggingProxy(Number(new URL(registry.origin).port), certificate);
   const host = `127.0.0.1:${proxy.port}`;
   await writeContainersSettings(folder, host, !isTls);
   const env = environment(folder, host, clients);
-  const session = openSession(server.origin, administrator);
+  const session = openSession(registry.origin, administrator);
   const sh: Workplace["sh"] = (script) => runScript(script, folder, env);
   const daemons: Daemon[] = [];
   t.after(async () => {
     for (const daemon of daemons.toReversed()) await daemon.stop();
     await proxy.close();
-    await server.stop("SIGKILL");
+    await registry.stop();
     await unmountBelow(folder, sh);
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   });

@@ -33,7 +33,7 @@ export interface ClusterOptions {
   readonly instances: number;
   readonly databaseUrl: string;
   /** The cluster gets a bucket of its own there. */
-  readonly objects: ObjectServer;
+  readonly objects: Pick<ObjectServer, "origin" | "keys">;
   readonly settings?: Readonly<Record<string, string>>;
   /** Where each instance finds the two, if not at their own addresses. */
   readonly routeOf?: (index: number) => { readonly database: string; readonly endpoint: string } | undefined;
@@ -67,11 +67,11 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
     return startServer({ dataDir, port, settings: { ...stores, ...settings } });
   };
   t.after(() => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))));
-  for (let index = 0; index < options.instances; index++) {
-    const port = await freePort();
-    ports.push(port);
-    instances.push(await startOn(port, index));
-  }
+  for (let index = 0; index < options.instances; index++) ports.push(await freePort());
+  // All at once, as an orchestrator starts them: one makes the tables and the administrator, the others wait for it or find them.
+  const starting = await Promise.allSettled(ports.map(startOn));
+  for (const started of starting) if (started.status === "fulfilled") instances.push(started.value);
+  for (const started of starting) if (started.status === "rejected") throw started.reason;
   const origin = await startBalancer(t, folder, ports);
   return {
     origin,
@@ -94,13 +94,15 @@ async function startBalancer(t: TestContext, folder: string, ports: readonly num
     `pid ${join(folder, "nginx.pid")}; error_log ${join(folder, "nginx.log")}; worker_processes 1; daemon off; user root;
 events { worker_connections 2048; }
 http {
+  # What a proxy in front has said of the scheme stays.
+  map $http_x_forwarded_proto $forwarded_proto { default $http_x_forwarded_proto; "" $scheme; }
   access_log off; client_body_temp_path ${folder}; proxy_temp_path ${folder};
   upstream instances { ${ports.map((instance) => `server 127.0.0.1:${instance} max_fails=1 fail_timeout=1s;`).join(" ")} keepalive 64; }
   server {
     listen 127.0.0.1:${port};
     client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_read_timeout 60s;
     proxy_set_header Connection ""; proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $forwarded_proto;
     add_header X-Instance $upstream_addr always;
     location / { proxy_pass http://instances; }
   }

@@ -3,7 +3,7 @@ import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { ObjectServer } from "./start-object-server.ts";
 
 /** A new bucket; tells its name. */
-export async function createBucket(server: ObjectServer): Promise<string> {
+export async function createBucket(server: Pick<ObjectServer, "origin" | "keys">): Promise<string> {
   const bucket = `blobs-${randomBytes(6).toString("hex")}`;
   const client = new S3Client({
     endpoint: server.origin,
