@@ -30,6 +30,7 @@ import { traceEndpoints, traceKinds, traceStorage } from "../operations/tracing/
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metrics.ts";
+import { uploadIdIn } from "../storage/blob-store/regions/region-name.ts";
 import { withMetrics } from "../storage/blob-store/with-metrics.ts";
 import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
@@ -249,7 +250,7 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
     access: stores.access,
     clock: stores.clock,
     log,
-    newUploadId: () => newUuid() as UploadId, // as: a UUID has the form of an upload id
+    newUploadId: () => newUploadId(stores.regional),
     instanceId,
     defaultNamespace: config.defaultNamespace,
     defaultVisibility: config.defaultVisibility,
@@ -260,6 +261,12 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
     manifestCacheBytes,
     blobCacheBytes,
   });
+}
+
+function newUploadId(regional: Stores["regional"]): UploadId {
+  const own = regional?.regions[0]?.name;
+  // as: a UUID has the form of an upload id
+  return own === undefined ? (newUuid() as UploadId) : uploadIdIn(own, newUuid());
 }
 
 interface ProcessParts {

@@ -5,6 +5,7 @@ import { createVersionedCache } from "../access/versioned-cache.ts";
 import { type Audit, type AuditOptions, createAudit } from "../activity/audit/audit.ts";
 import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
+import { ownStorageOf } from "../config/region-settings.ts";
 import { storageKeysOf } from "../config/storage-settings.ts";
 import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
@@ -20,6 +21,8 @@ import type { Tracing } from "../lib/tracing.ts";
 import { traceOutgoing, traceStatements } from "../operations/tracing/with-tracing.ts";
 import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import { openBlobStore } from "../storage/blob-store/open-blob-store.ts";
+import { openRegions } from "../storage/blob-store/regions/open-regions.ts";
+import { type RegionalBlobStore, withRegions } from "../storage/blob-store/regions/with-regions.ts";
 import { withPrevious } from "../storage/blob-store/with-previous.ts";
 import type { Database } from "../storage/database/database.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
@@ -31,6 +34,8 @@ import { openSecretBox, type SecretKeyOptions } from "./secret-key.ts";
 export interface Stores {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** The same store as `blobs`, where there are several regions. */
+  readonly regional: RegionalBlobStore | undefined;
   readonly clock: Clock;
   readonly access: Access;
   readonly audit: Audit;
@@ -47,7 +52,8 @@ const accessCacheEntries = 100_000;
 /** Opens database and blob store and builds the areas that only need them, in rank order. */
 export async function openStores(config: Config, log: Log, tracing?: Tracing): Promise<Stores> {
   const clock = systemClock;
-  const blobs = await openStorage(config, clock);
+  const regional = await openRegionalStorage(config, clock);
+  const blobs = regional ?? (await openStorage(config, clock));
   const opened = await openDatabase({
     url: config.databaseUrl,
     passwordFile: config.databasePasswordFile,
@@ -63,7 +69,14 @@ export async function openStores(config: Config, log: Log, tracing?: Tracing): P
     foreignChangeStamp: oncePerTurn(() => opened.foreignChangeStamp()),
   };
   const { box, stop } = await openSecretBox(secretKeyOptionsOf(config), database, clock, log);
-  const stores = assembleStores(config, log, { database, blobs, clock, secretBox: box, tracing });
+  const stores = assembleStores(config, log, {
+    database,
+    blobs,
+    regional,
+    clock,
+    secretBox: box,
+    tracing,
+  });
   return {
     ...stores,
     async close() {
@@ -90,10 +103,23 @@ async function openStorage(config: Config, clock: Clock): Promise<BlobStore> {
   return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, keys));
 }
 
+/** Undefined unless there are several regions. */
+async function openRegionalStorage(config: Config, clock: Clock): Promise<RegionalBlobStore | undefined> {
+  const { storageRegion: own } = config;
+  if (own === undefined) return undefined;
+  const places = config.storageRegions.map((place) => ({
+    ...place,
+    keys: storageKeysOf({ ...config, ...ownStorageOf(place) }),
+  }));
+  return withRegions(await openRegions(places, own, clock));
+}
+
 /** What the areas stand on. */
 export interface Ground {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Absent = there is one region. */
+  readonly regional?: RegionalBlobStore | undefined;
   readonly clock: Clock;
   readonly secretBox: SecretBox;
   /** Absent = nothing is traced. */
@@ -102,7 +128,7 @@ export interface Ground {
 
 /** Builds the areas that only need the stores, in rank order. Touches none of the stores. */
 export function assembleStores(config: Config, log: Log, ground: Ground): Stores {
-  const { database, blobs, clock, secretBox, tracing } = ground;
+  const { database, blobs, regional, clock, secretBox, tracing } = ground;
   const cache = createVersionedCache(database, clock, { maxEntries: accessCacheEntries });
   const { anonymousAccess, defaultNamespace } = config;
   const plain = createOutgoingHttp({ allowedNetworks: config.outgoingAllowedNetworks });
@@ -148,6 +174,7 @@ export function assembleStores(config: Config, log: Log, ground: Ground): Stores
   return {
     database,
     blobs,
+    regional,
     clock,
     access,
     audit,

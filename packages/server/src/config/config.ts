@@ -9,6 +9,7 @@ import { operationSettings } from "./operation-settings.ts";
 import { organizationSettings } from "./organization-settings.ts";
 import { outgoingSettings } from "./outgoing-settings.ts";
 import { rateSettings } from "./rate-settings.ts";
+import { regionSettings } from "./region-settings.ts";
 import { sessionSettings } from "./session-settings.ts";
 import {
   booleanSetting,
@@ -274,6 +275,7 @@ export const settings = {
   ...auditSettings,
   ...jobSettings,
   ...operationSettings,
+  ...regionSettings,
   ...tracingSettings,
   ...credentialSettings,
   ...outgoingSettings,

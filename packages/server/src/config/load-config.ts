@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { accountProblems } from "./account-settings.ts";
 import { type Config, type Settings, settings } from "./config.ts";
 import { emailProblems } from "./email-settings.ts";
+import { ownStorageOf, regionProblems } from "./region-settings.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
 import type { Setting } from "./settings.ts";
 import { storageProblems } from "./storage-settings.ts";
@@ -29,12 +30,19 @@ export async function loadConfig(environment: Environment, configFile?: string):
   if ((parsed.tlsCertificate === undefined) !== (parsed.tlsKey === undefined)) {
     problems.push("tls.certificate and tls.key go together: one is set, the other is not");
   }
-  problems.push(...emailProblems(parsed), ...accountProblems(parsed), ...storageProblems(parsed));
+  problems.push(
+    ...emailProblems(parsed),
+    ...accountProblems(parsed),
+    ...storageProblems(parsed),
+    ...regionProblems(parsed),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
+  const own = parsed.storageRegions.find(({ name }) => name === parsed.storageRegion);
   return {
     ...parsed,
     databaseUrl: parsed.databaseUrl ?? `sqlite:${join(parsed.dataDir, "entrepot.db")}`,
     storageUrl: parsed.storageUrl ?? `file:${join(parsed.dataDir, "storage")}`,
+    ...(own !== undefined && ownStorageOf(own)),
   };
 }
 

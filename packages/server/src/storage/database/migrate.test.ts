@@ -4,11 +4,14 @@ import { sql } from "kysely";
 import type { Database } from "./database.ts";
 import type { Tables } from "./tables.ts";
 import type { ColumnsOf } from "./testing/column-kind.ts";
+import { contentColumns } from "./testing/content-columns.ts";
 import { eachDatabase } from "./testing/each-database.ts";
 import { emailColumns } from "./testing/email-columns.ts";
 import { jobColumns } from "./testing/job-columns.ts";
+import { operationColumns } from "./testing/operation-columns.ts";
 import { outsideColumns } from "./testing/outside-columns.ts";
 import { providerColumns } from "./testing/provider-columns.ts";
+import { regionColumns } from "./testing/region-columns.ts";
 
 /** The compiler checks that no table and no column of tables.ts is missing here; the test, that the databases have just these. */
 const expected: ColumnsOf<Tables> = {
@@ -170,7 +173,6 @@ const expected: ColumnsOf<Tables> = {
     ended_at_ms: "integer?",
     ended_by: "text?",
   },
-  facts: { name: "text", value: "text" },
   ...providerColumns,
   access_tokens: {
     id: "id",
@@ -250,69 +252,7 @@ const expected: ColumnsOf<Tables> = {
     created_at_ms: "integer",
     created_by: "text?",
   },
-  repositories: {
-    id: "id",
-    name: "text",
-    namespace_id: "integer",
-    visibility: "text",
-    state: "text",
-    description: "text",
-    created_at_ms: "integer",
-  },
-  blobs: {
-    id: "id",
-    digest: "text",
-    size_bytes: "integer",
-    location: "text",
-    created_at_ms: "integer",
-    unreferenced_since_ms: "integer?",
-    quarantined_at_ms: "integer?",
-  },
-  repository_blobs: {
-    repository_id: "integer",
-    digest: "text",
-    blob_id: "integer",
-    unreferenced_since_ms: "integer?",
-  },
-  manifests: {
-    id: "id",
-    repository_id: "integer",
-    digest: "text",
-    media_type: "text",
-    artifact_type: "text?",
-    subject_digest: "text?",
-    size_bytes: "integer",
-    body: "bytes",
-    annotations: "text",
-    created_at_ms: "integer",
-    unreferenced_since_ms: "integer?",
-    orphaned: "integer",
-  },
-  manifest_references: { manifest_id: "integer", repository_id: "integer", digest: "text", kind: "text" },
-  tags: { repository_id: "integer", name: "text", manifest_id: "integer", updated_at_ms: "integer" },
-  tag_history: {
-    id: "id",
-    repository_id: "integer",
-    tag: "text",
-    digest_before: "text?",
-    digest_after: "text?",
-    actor: "text",
-    at_ms: "integer",
-  },
-  uploads: {
-    id: "text",
-    repository_id: "integer",
-    algorithm: "text",
-    offset_bytes: "integer",
-    digest_so_far: "text",
-    committing_digest: "text?",
-    claimed_by: "text?",
-    claimed_until_ms: "integer",
-    created_at_ms: "integer",
-    updated_at_ms: "integer",
-    begun_with: "text?",
-  },
-  blob_deletions: { location: "text", digest: "text", size_bytes: "integer", not_before_ms: "integer" },
+  ...contentColumns,
   ...outsideColumns,
   sessions: {
     id: "id",
@@ -354,8 +294,8 @@ const expected: ColumnsOf<Tables> = {
   events: { id: "id", at_ms: "integer", kind: "text", repository: "text?", actor: "text", payload: "text" },
   ...emailColumns,
   ...jobColumns,
-  leases: { name: "text", holder: "text", expires_at_ms: "integer" },
-  counters: { name: "text", value: "integer" },
+  ...regionColumns,
+  ...operationColumns,
 };
 
 eachDatabase((open) => {

@@ -11,6 +11,7 @@ import type { JobTables } from "./tables/job-tables.ts";
 import type { OperationTables } from "./tables/operation-tables.ts";
 import type { OutsideTables } from "./tables/outside-tables.ts";
 import type { ProviderTables } from "./tables/provider-tables.ts";
+import type { RegionTables } from "./tables/region-tables.ts";
 import type { SessionTables } from "./tables/session-tables.ts";
 
 /**
@@ -46,4 +47,5 @@ export interface Tables
     OperationTables,
     OutsideTables,
     ProviderTables,
+    RegionTables,
     SessionTables {}

@@ -17,6 +17,7 @@ import * as seenNetworks from "./0012-seen-networks.ts";
 import * as jobs from "./0014-jobs.ts";
 
 import * as quarantine from "./0016-quarantine.ts";
+import * as regions from "./0017-regions.ts";
 
 /** Every migration by name; names sort in the order in which they run and never change once released. */
 export const allMigrations: Readonly<Record<string, Migration>> = {
@@ -36,4 +37,5 @@ export const allMigrations: Readonly<Record<string, Migration>> = {
   "0012-seen-networks": seenNetworks,
   "0014-jobs": jobs,
   "0016-quarantine": quarantine,
+  "0017-regions": regions,
 };

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Clock } from "../../../lib/clock.ts";
+import { blobStoreContract, digestOf, id, write } from "../blob-store.contract.ts";
+import type { BlobReader, BlobStore } from "../blob-store.ts";
+import { createMemoryBlobStore } from "../memory/memory-blob-store.ts";
+import type { Region } from "./region.ts";
+import { isRegionName, regionOfLocation, uploadIdIn } from "./region-name.ts";
+import { createRegionWatch } from "./region-watch.ts";
+import { withRegions } from "./with-regions.ts";
+
+const clock: Clock = { nowMs: () => 0 };
+const memory = () => createMemoryBlobStore(clock);
+
+function regionOver(name: string, store: BlobStore, at: Clock = clock): Region {
+  return { name, store, watch: createRegionWatch(at) };
+}
+
+blobStoreContract("with two regions", async () => ({
+  store: withRegions([regionOver("eu", memory()), regionOver("us", memory())]),
+  dispose: async () => {},
+}));
+
+/** A store that fails while `isLost`, and counts how often it was asked. */
+function losable(inner: BlobStore) {
+  const state = { isLost: false, calls: 0 };
+  const store = new Proxy(inner, {
+    get(target, name, receiver) {
+      const method: unknown = Reflect.get(target, name, receiver);
+      if (typeof method !== "function" || name === "close") return method;
+      return (...given: unknown[]) => {
+        state.calls += 1;
+        if (state.isLost) return Promise.reject(new Error("connection refused"));
+        return Reflect.apply(method, target, given) as unknown;
+      };
+    },
+  });
+  return { state, store };
+}
+
+async function textOf(reader: BlobReader): Promise<string> {
+  const bytes = Buffer.alloc(reader.sizeBytes);
+  await reader.read(bytes, 0);
+  await reader.close();
+  return bytes.toString();
+}
+
+function twoRegions() {
+  let nowMs = 0;
+  const at = { nowMs: () => nowMs };
+  const [eu, us] = [losable(memory()), losable(memory())];
+  const read: string[] = [];
+  const inEu = withRegions([regionOver("eu", eu.store, at), regionOver("us", us.store, at)], (region) =>
+    read.push(region),
+  );
+  const inUs = withRegions([regionOver("us", us.store, at), regionOver("eu", eu.store, at)]);
+  const pushed = async (text: string, upload = uploadIdIn("eu", "u1")) => {
+    await write(inEu, upload, 0, Buffer.from(text));
+    return inEu.commitUpload(upload, digestOf(text), text.length);
+  };
+  const copied = async (text: string, to: BlobStore) => {
+    await write(to, uploadIdIn("eu", "u1"), 0, Buffer.from(text));
+    return to.commitUpload(uploadIdIn("eu", "u1"), digestOf(text), text.length);
+  };
+  return { eu, us, inEu, inUs, read, pushed, copied, advance: (ms: number) => void (nowMs += ms) };
+}
+
+describe("regions", () => {
+  test("an upload goes on in the region that its id names, on whichever instance, and its blob is read everywhere at once", async () => {
+    const { eu, us, inEu, inUs } = twoRegions();
+    const upload = uploadIdIn("eu", "u1");
+    await write(inEu, upload, 0, Buffer.from("abc"));
+    await write(inUs, upload, 3, Buffer.from("def"));
+    const location = await inUs.commitUpload(upload, digestOf("abcdef"), 6);
+    assert.equal(regionOfLocation(location), "eu");
+    assert.equal(await textOf(await inEu.openBlob(location)), "abcdef");
+    assert.equal(await textOf(await inUs.openBlob(location)), "abcdef");
+    for await (const object of us.store.list()) assert.fail(`${object.name} lies in the other region`);
+    await inUs.deleteBlob(location);
+    for await (const object of eu.store.list()) assert.fail(`${object.name} is left`);
+  });
+
+  test("a copy has the location of the original, and the own one is read", async () => {
+    const { eu, us, inUs, pushed, copied } = twoRegions();
+    const location = await pushed("abc");
+    assert.equal(await copied("abc", us.store), location);
+    eu.state.isLost = true;
+    assert.equal(await textOf(await inUs.openBlob(location)), "abc");
+  });
+
+  test("reads go on elsewhere when the own region is lost, and it is soon not asked any more, and asked again later", async () => {
+    const { eu, us, inEu, read, pushed, copied, advance } = twoRegions();
+    const location = await pushed("abc");
+    await copied("abc", us.store);
+    eu.state.isLost = true;
+    for (let round = 0; round < 10; round++) {
+      assert.equal(await textOf(await inEu.openBlob(location)), "abc");
+    }
+    const { calls } = eu.state;
+    assert.equal(await textOf(await inEu.openBlob(location)), "abc");
+    assert.equal(eu.state.calls, calls, "known to be away");
+    assert.match(inEu.regions[0]?.watch.trouble()?.error ?? "", /refused/);
+    eu.state.isLost = false;
+    advance(5_001);
+    us.state.isLost = true;
+    assert.equal(await textOf(await inEu.openBlob(location)), "abc");
+    assert.equal(read.at(-1), "eu");
+    assert.equal(inEu.regions[0]?.watch.trouble(), undefined);
+  });
+
+  test("what only a lost region has is unavailable, never unknown", async () => {
+    const { eu, inUs, pushed } = twoRegions();
+    const location = await pushed("abc");
+    eu.state.isLost = true;
+    await assert.rejects(inUs.openBlob(location), /refused/);
+    await assert.rejects(inUs.openBlob(location), /refused/);
+    await assert.rejects(inUs.openBlob(location), { code: "UNAVAILABLE" });
+    await assert.rejects(inUs.deleteBlob(location), { code: "UNAVAILABLE" });
+    assert.deepEqual(await inUs.deleteWhereReachable(location), ["eu"]);
+  });
+
+  test("a read that breaks in the middle goes on in another region at the very byte", async () => {
+    const { eu, us, inEu, pushed, copied } = twoRegions();
+    const location = await pushed("abcdef");
+    await copied("abcdef", us.store);
+    const openBlob = eu.store.openBlob.bind(eu.store);
+    const breaking = losable({
+      ...eu.store,
+      openBlob: async (at) => {
+        const reader = await openBlob(at);
+        return {
+          ...reader,
+          async read(buffer, position) {
+            if (position >= 3) throw new Error("broken");
+            return reader.read(buffer, position);
+          },
+        };
+      },
+    });
+    const store = withRegions([regionOver("eu", breaking.store), ...inEu.regions.slice(1)]);
+    const reader = await store.openBlob(location);
+    const bytes = Buffer.alloc(3);
+    assert.equal(await reader.read(bytes, 0), 3);
+    assert.equal(bytes.toString(), "abc");
+    assert.equal(await reader.read(bytes, 3), 3);
+    assert.equal(bytes.toString(), "def");
+    await reader.close();
+  });
+
+  test("works as long as one region does", async () => {
+    const { eu, us, inEu } = twoRegions();
+    await inEu.probe();
+    eu.state.isLost = true;
+    await inEu.probe();
+    us.state.isLost = true;
+    await assert.rejects(inEu.probe(), /refused/);
+  });
+
+  test("an upload from before there were regions is found wherever it lies", async () => {
+    const { us, inEu } = twoRegions();
+    await write(us.store, "u1", 0, Buffer.from("abc"));
+    await write(inEu, "u1", 3, Buffer.from("d"));
+    const location = await inEu.commitUpload(id("u1"), digestOf("abcd"), 4);
+    assert.equal(await textOf(await inEu.openBlob(location)), "abcd");
+    assert.equal(regionOfLocation(location), undefined);
+  });
+});
+
+test("names of regions are short and can stand in the id of an upload", () => {
+  for (const name of ["eu", "eu-central-1", "a", "us2"]) assert.ok(isRegionName(name), name);
+  for (const name of ["", "EU", "1a", "a--b", "a-", "-a", "a_b", "a".repeat(24)]) {
+    assert.ok(!isRegionName(name), name);
+  }
+});
