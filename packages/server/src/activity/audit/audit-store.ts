@@ -12,12 +12,13 @@ export type SealedEntry = StoredEntry & { readonly sequence: number; readonly ha
 // 16 parameters a row; both engines take many more.
 const rowsPerStatement = 200;
 
+export function auditInsert(tx: Tx, rows: readonly AuditRow[]) {
+  return tx.insertInto("audit_entries").values(rows);
+}
+
 export async function insertAuditEntries(tx: Tx, rows: readonly AuditRow[]): Promise<void> {
   for (let start = 0; start < rows.length; start += rowsPerStatement) {
-    await tx
-      .insertInto("audit_entries")
-      .values(rows.slice(start, start + rowsPerStatement))
-      .execute();
+    await auditInsert(tx, rows.slice(start, start + rowsPerStatement)).execute();
   }
 }
 

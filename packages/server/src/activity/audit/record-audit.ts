@@ -1,7 +1,8 @@
 import { type Actor, actorName, type ExternalActor } from "../../access/actor.ts";
 import type { Call } from "../../http/endpoint.ts";
 import type { Tx } from "../../storage/database/database.ts";
-import { type AuditRow, insertAuditEntries } from "./audit-store.ts";
+import type { Statement } from "../../storage/database/send-together.ts";
+import { type AuditRow, auditInsert, insertAuditEntries } from "./audit-store.ts";
 
 /** What an entry says happened. Never holds a secret: `before`, `after` and `detail` are read by auditors. */
 export interface AuditEntry {
@@ -57,6 +58,11 @@ export async function recordAudit(
   entry: AuditEntry,
 ): Promise<void> {
   await insertAuditEntries(tx, [toAuditRow(source, nowMs, entry)]);
+}
+
+/** As `recordAudit`, for a transaction that sends its last statements together. */
+export function auditEntry(tx: Tx, source: AuditSource, nowMs: number, entry: AuditEntry): Statement {
+  return auditInsert(tx, [toAuditRow(source, nowMs, entry)]);
 }
 
 /** The row of an entry. Texts from outside are cut to what a person can read and made such that both engines store them. */

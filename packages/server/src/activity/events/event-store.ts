@@ -27,19 +27,20 @@ export interface NewEvent {
 
 /** Writes events in the transaction that makes them true: either both are committed or neither. */
 export async function recordEvents(tx: Tx, events: readonly NewEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  await tx
-    .insertInto("events")
-    .values(
-      events.map((event) => ({
-        at_ms: event.atMs,
-        kind: event.kind,
-        repository: event.repository,
-        actor: event.actor,
-        payload: JSON.stringify(event.payload),
-      })),
-    )
-    .execute();
+  if (events.length > 0) await eventInsert(tx, events).execute();
+}
+
+/** As `recordEvents`, at least one, for a transaction that sends its last statements together. */
+export function eventInsert(tx: Tx, events: readonly NewEvent[]) {
+  return tx.insertInto("events").values(
+    events.map((event) => ({
+      at_ms: event.atMs,
+      kind: event.kind,
+      repository: event.repository,
+      actor: event.actor,
+      payload: JSON.stringify(event.payload),
+    })),
+  );
 }
 
 /** Deletes at most `limit` events older than `beforeMs`, oldest first; tells how many went. May be repeated. */

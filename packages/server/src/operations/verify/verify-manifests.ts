@@ -5,6 +5,7 @@ import { isNondistributableMediaType } from "@entrepot/oci/media-types";
 import { findBlobId, linkBlob, reviveBlob } from "../../registry/blobs/linked-blob-store.ts";
 import { referencesOf } from "../../registry/manifests/check-references.ts";
 import { insertReferences } from "../../registry/manifests/manifest-store.ts";
+import { commitTogether } from "../../storage/database/send-together.ts";
 import type { Problem } from "./problem.ts";
 import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
 import {
@@ -88,7 +89,9 @@ function problemsOf(
         subject,
         detail: `names ${reference.digest}, which is not written down`,
         repair: async () => {
-          await deps.database.transaction((tx) => insertReferences(tx, manifest, [reference]));
+          await deps.database.transaction((tx) =>
+            commitTogether(tx, insertReferences(tx, manifest, [reference])),
+          );
           return true;
         },
       }),

@@ -3,9 +3,8 @@ import type { Digest } from "@entrepot/oci/digest";
 import type { ParsedManifest } from "@entrepot/oci/manifest";
 import { isNondistributableMediaType } from "@entrepot/oci/media-types";
 import { AppError } from "../../lib/app-error.ts";
-import type { Tx } from "../../storage/database/database.ts";
 import type { SparsePolicy } from "../registry-deps.ts";
-import { findPresent, type ManifestReference } from "./manifest-store.ts";
+import type { ManifestReference } from "./manifest-store.ts";
 
 /** What a manifest names, each digest and kind once. The subject is no part of it: it may be absent and is held the other way round. */
 export function referencesOf(parsed: ParsedManifest): readonly ManifestReference[] {
@@ -19,23 +18,28 @@ export function referencesOf(parsed: ParsedManifest): readonly ManifestReference
   ];
 }
 
+/** What of a manifest's names must be looked for. Layers that are never pushed (nondistributable, foreign) need not. */
+export function neededBy(parsed: ParsedManifest): readonly Digest[] {
+  return [...new Set([...pushedBlobs(parsed), ...parsed.manifests].map(digestOf))];
+}
+
+/** Those of a manifest's names that are in its repository, as blobs and as manifests. */
+export interface Present {
+  readonly blobs: ReadonlySet<string>;
+  readonly manifests: ReadonlySet<string>;
+}
+
 /**
- * Sees to it that what the manifest needs is in the repository. Layers that are never pushed (nondistributable, foreign) need
- * not be; entries of an index may be manifests or, as build caches have it, blobs. Throws `MANIFEST_BLOB_UNKNOWN` naming what
- * is missing, unless the policy lets it be absent: then it tells so in sentences for `Warning` headers.
+ * Sees to it that what the manifest needs (`neededBy`) is in the repository. Entries of an index may be manifests or, as build caches have it,
+ * blobs. Throws `MANIFEST_BLOB_UNKNOWN` naming what is missing, unless the policy lets it be absent: then it tells so in sentences for
+ * `Warning` headers.
  */
-export async function checkReferences(
-  tx: Tx,
-  repositoryId: number,
+export function checkReferences(
   parsed: ParsedManifest,
+  present: Present,
   sparse: SparsePolicy,
-): Promise<readonly string[]> {
-  const blobs = [...(parsed.config === undefined ? [] : [parsed.config]), ...parsed.layers].filter(
-    (descriptor) => !isNondistributableMediaType(descriptor.mediaType),
-  );
-  const needed = [...new Set([...blobs, ...parsed.manifests].map(digestOf))];
-  const present = await findPresent(tx, repositoryId, needed);
-  const missingBlobs = missing(blobs, (digest) => present.blobs.has(digest));
+): readonly string[] {
+  const missingBlobs = missing(pushedBlobs(parsed), (digest) => present.blobs.has(digest));
   const missingChildren = missing(
     parsed.manifests,
     (digest) => present.manifests.has(digest) || present.blobs.has(digest),
@@ -46,6 +50,12 @@ export async function checkReferences(
     ...(missingBlobs.length > 0 ? [absent("blobs", missingBlobs)] : []),
     ...(missingChildren.length > 0 ? [absent("manifests", missingChildren)] : []),
   ];
+}
+
+function pushedBlobs(parsed: ParsedManifest): readonly Descriptor[] {
+  return [...(parsed.config === undefined ? [] : [parsed.config]), ...parsed.layers].filter(
+    (descriptor) => !isNondistributableMediaType(descriptor.mediaType),
+  );
 }
 
 function missing(

@@ -1,67 +1,73 @@
 import type { Digest } from "@entrepot/oci/digest";
+import type { ExpressionBuilder } from "kysely";
 import type { Tx } from "../../storage/database/database.ts";
+import type { Statement } from "../../storage/database/send-together.ts";
+import type { Tables } from "../../storage/database/tables.ts";
 
 /**
  * What keeps a manifest: a tag, an index of the repository that lists it, or its subject being there. These functions keep
  * `unreferenced_since_ms` true in the transactions that make and break such holds, under the repository's lock.
  */
 
+/** Whether a tag, an index or its subject holds the manifest of the row. */
+function heldBySomething({ or, exists, selectFrom }: ExpressionBuilder<Tables, "manifests">) {
+  return or([
+    exists(selectFrom("tags as t").select("t.manifest_id").whereRef("t.manifest_id", "=", "manifests.id")),
+    exists(
+      selectFrom("manifest_references as mr")
+        .select("mr.manifest_id")
+        .whereRef("mr.repository_id", "=", "manifests.repository_id")
+        .whereRef("mr.digest", "=", "manifests.digest"),
+    ),
+    exists(
+      selectFrom("manifests as s")
+        .select("s.id")
+        .whereRef("s.repository_id", "=", "manifests.repository_id")
+        .whereRef("s.digest", "=", "manifests.subject_digest"),
+    ),
+  ]);
+}
+
 /** Whether a tag, an index or its subject holds the manifest now. */
 export async function isHeld(tx: Tx, manifestId: number): Promise<boolean> {
-  const row = await tx
-    .selectFrom("manifests as m")
-    .select("m.id")
-    .where("m.id", "=", manifestId)
-    .where(({ or, exists, selectFrom }) =>
-      or([
-        exists(selectFrom("tags as t").select("t.manifest_id").whereRef("t.manifest_id", "=", "m.id")),
-        exists(
-          selectFrom("manifest_references as mr")
-            .select("mr.manifest_id")
-            .whereRef("mr.repository_id", "=", "m.repository_id")
-            .whereRef("mr.digest", "=", "m.digest"),
-        ),
-        exists(
-          selectFrom("manifests as s")
-            .select("s.id")
-            .whereRef("s.repository_id", "=", "m.repository_id")
-            .whereRef("s.digest", "=", "m.subject_digest"),
-        ),
-      ]),
-    )
-    .executeTakeFirst();
-  return row !== undefined;
+  const query = tx.selectFrom("manifests").select("id").where("id", "=", manifestId).where(heldBySomething);
+  return (await query.executeTakeFirst()) !== undefined;
 }
 
 /** Clears the time of what a manifest that was just put holds: blobs and manifests it names, and its referrers. */
-export async function holdReferences(
+export function holdReferences(
   tx: Tx,
   manifest: { readonly repositoryId: number; readonly digest: Digest; readonly names: readonly Digest[] },
-): Promise<void> {
+): readonly Statement[] {
   const { repositoryId, digest, names } = manifest;
-  if (names.length > 0) {
-    await tx
-      .updateTable("repository_blobs")
-      .set({ unreferenced_since_ms: null })
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "in", [...names])
-      .where("unreferenced_since_ms", "is not", null)
-      .execute();
-    await tx
-      .updateTable("manifests")
-      .set({ unreferenced_since_ms: null, orphaned: 0 })
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "in", [...names])
-      .where("unreferenced_since_ms", "is not", null)
-      .execute();
-  }
-  await tx
+  const manifests = tx
     .updateTable("manifests")
     .set({ unreferenced_since_ms: null, orphaned: 0 })
     .where("repository_id", "=", repositoryId)
-    .where("subject_digest", "=", digest)
+    .where("unreferenced_since_ms", "is not", null);
+  const referrers = manifests.where("subject_digest", "=", digest);
+  if (names.length === 0) return [referrers];
+  const blobs = tx
+    .updateTable("repository_blobs")
+    .set({ unreferenced_since_ms: null })
+    .where("repository_id", "=", repositoryId)
+    .where("digest", "in", [...names])
+    .where("unreferenced_since_ms", "is not", null);
+  return [blobs, manifests.where("digest", "in", [...names]), referrers];
+}
+
+/** Clears the manifest's own time if something holds it: an index of the repository that came first, or its subject. */
+export function holdIfHeld(
+  tx: Tx,
+  manifest: { readonly repositoryId: number; readonly digest: Digest },
+): Statement {
+  return tx
+    .updateTable("manifests")
+    .set({ unreferenced_since_ms: null, orphaned: 0 })
+    .where("repository_id", "=", manifest.repositoryId)
+    .where("digest", "=", manifest.digest)
     .where("unreferenced_since_ms", "is not", null)
-    .execute();
+    .where(heldBySomething);
 }
 
 /** Clears the manifest's own time: it has a tag, a parent or a subject now. */
@@ -74,17 +80,16 @@ export async function holdManifest(tx: Tx, manifestId: number): Promise<void> {
     .execute();
 }
 
-/** Starts the manifest's time if nothing holds it. `orphaned`: it goes with a parent that was deleted. */
-export async function releaseManifest(
+/** Starts the time of those of the manifests that nothing holds. `orphaned`: they go with a parent that was deleted. */
+export function releaseManifests(
   tx: Tx,
-  manifest: { readonly id: number; readonly orphaned: boolean; readonly nowMs: number },
-): Promise<void> {
-  if (await isHeld(tx, manifest.id)) return;
-  await tx
+  manifests: { readonly ids: readonly number[]; readonly orphaned: boolean; readonly nowMs: number },
+) {
+  return tx
     .updateTable("manifests")
-    .set({ unreferenced_since_ms: manifest.nowMs, ...(manifest.orphaned ? { orphaned: 1 } : {}) })
-    .where("id", "=", manifest.id)
-    .execute();
+    .set({ unreferenced_since_ms: manifests.nowMs, ...(manifests.orphaned ? { orphaned: 1 } : {}) })
+    .where("id", "in", [...manifests.ids])
+    .where((eb) => eb.not(heldBySomething(eb)));
 }
 
 /**
@@ -128,5 +133,6 @@ export async function releaseReferences(
       or([eb("subject_digest", "=", digest), ...(names.length > 0 ? [eb("digest", "in", [...names])] : [])]),
     )
     .execute();
-  for (const { id } of loose) await releaseManifest(tx, { id, orphaned: true, nowMs });
+  if (loose.length === 0) return;
+  await releaseManifests(tx, { ids: loose.map(({ id }) => id), orphaned: true, nowMs }).execute();
 }

@@ -4,6 +4,7 @@ import type { Reference } from "@entrepot/oci/reference";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
+import type { Statement } from "../../storage/database/send-together.ts";
 import type { StoredManifest } from "./manifest-cache.ts";
 
 const byDigest = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
@@ -58,31 +59,6 @@ export async function findManifestId(
   return row?.id;
 }
 
-/** Those of the digests that the repository links as blobs or has as manifests. */
-export async function findPresent(
-  tx: Tx,
-  repositoryId: number,
-  digests: readonly Digest[],
-): Promise<{ readonly blobs: ReadonlySet<string>; readonly manifests: ReadonlySet<string> }> {
-  if (digests.length === 0) return { blobs: new Set(), manifests: new Set() };
-  const blobs = await tx
-    .selectFrom("repository_blobs")
-    .select("digest")
-    .where("repository_id", "=", repositoryId)
-    .where("digest", "in", [...digests])
-    .execute();
-  const manifests = await tx
-    .selectFrom("manifests")
-    .select("digest")
-    .where("repository_id", "=", repositoryId)
-    .where("digest", "in", [...digests])
-    .execute();
-  return {
-    blobs: new Set(blobs.map((row) => row.digest)),
-    manifests: new Set(manifests.map((row) => row.digest)),
-  };
-}
-
 export interface NewManifest {
   readonly repositoryId: number;
   readonly digest: Digest;
@@ -94,12 +70,12 @@ export interface NewManifest {
 }
 
 /**
- * Stores a manifest; when the repository has it already, only its media type may change, and damaged bytes are replaced. Tells its id. Without a tag its time runs from
- * now: the caller clears it when something else holds the manifest.
+ * Stores a manifest; when the repository has it already, only its media type may change, and damaged bytes are replaced. Without a tag its time
+ * runs from now: `holdIfHeld` clears it when something else holds the manifest.
  */
-export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<number> {
+export function upsertManifest(tx: Tx, manifest: NewManifest): Statement {
   const unreferencedSinceMs = manifest.isTagged ? null : manifest.nowMs;
-  const row = await tx
+  return tx
     .insertInto("manifests")
     .values({
       repository_id: manifest.repositoryId,
@@ -125,10 +101,7 @@ export async function upsertManifest(tx: Tx, manifest: NewManifest): Promise<num
           unreferenced_since_ms: unreferencedSinceMs,
           orphaned: 0,
         }),
-    )
-    .returning("id")
-    .executeTakeFirstOrThrow();
-  return row.id;
+    );
 }
 
 export interface ManifestReference {
@@ -136,27 +109,44 @@ export interface ManifestReference {
   readonly kind: "blob" | "child";
 }
 
+/** Where a manifest is that the same transaction may just have stored. */
+export interface ManifestPlace {
+  readonly repositoryId: number;
+  readonly digest: string;
+}
+
+/** The id of the manifest of that place, as part of a statement. */
+export function manifestIdAt(tx: Tx, place: ManifestPlace) {
+  return tx
+    .selectFrom("manifests")
+    .select("id")
+    .where("repository_id", "=", place.repositoryId)
+    .where("digest", "=", place.digest);
+}
+
 /** Writes down what the manifest names. May be repeated. */
-export async function insertReferences(
+export function insertReferences(
   tx: Tx,
-  manifest: { readonly id: number; readonly repositoryId: number },
+  manifest: ManifestPlace,
   references: readonly ManifestReference[],
-): Promise<void> {
-  // Both engines limit the parameters of one statement; 500 rows of 4 are far below either limit.
-  for (let start = 0; start < references.length; start += 500) {
-    await tx
+): readonly Statement[] {
+  // Both engines limit the parameters of one statement; 500 rows of 5 are far below either limit.
+  const parts = Array.from({ length: Math.ceil(references.length / 500) }, (_, part) =>
+    references.slice(part * 500, part * 500 + 500),
+  );
+  return parts.map((part) =>
+    tx
       .insertInto("manifest_references")
       .values(
-        references.slice(start, start + 500).map((reference) => ({
-          manifest_id: manifest.id,
+        part.map((reference) => ({
+          manifest_id: manifestIdAt(tx, manifest),
           repository_id: manifest.repositoryId,
           digest: reference.digest,
           kind: reference.kind,
         })),
       )
-      .onConflict((conflict) => conflict.columns(["manifest_id", "digest", "kind"]).doNothing())
-      .execute();
-  }
+      .onConflict((conflict) => conflict.columns(["manifest_id", "digest", "kind"]).doNothing()),
+  );
 }
 
 export async function listReferences(tx: Tx, manifestId: number): Promise<readonly ManifestReference[]> {

@@ -189,16 +189,51 @@ eachDatabase((open) => {
     assert.equal(references.length, 1_001);
   });
 
-  test("a repository that is deleted at that moment is unknown, and nothing is left of the manifest", async (t) => {
-    const registry = await openTestRegistry(open, t);
-    await push(registry, repository, "{}");
-    const deps = beforeTransaction(registry.deps, 1, () =>
-      registry.database.transaction((tx) => tx.deleteFrom("repositories").execute()),
-    );
+  test("a repository that is deleted at that moment is as one that was never there, and nothing is left of the manifest", async (t) => {
     const body = imageBytes({});
     const manifest = { repository, reference: parseReference("v1"), tags: [], contentType: "", body };
-    await assert.rejects(putManifest(deps, registry.call(), manifest), { code: "NAME_UNKNOWN" });
-    assert.deepEqual(await registry.database.read.selectFrom("manifests").select("id").execute(), []);
+    // Before the look; and, when the repository is a new one, after it was made.
+    for (const [at, code] of [
+      [1, "MANIFEST_BLOB_UNKNOWN"],
+      [3, "NAME_UNKNOWN"],
+    ] as const) {
+      const registry = await openTestRegistry(open, t);
+      if (at === 1) await push(registry, repository, "{}");
+      const deps = beforeTransaction(registry.deps, at, () =>
+        registry.database.transaction((tx) => tx.deleteFrom("repositories").execute()),
+      );
+      await assert.rejects(putManifest(deps, registry.call(), manifest), { code });
+      assert.deepEqual(await registry.database.read.selectFrom("manifests").select("id").execute(), []);
+    }
+  });
+
+  test("pushes of the same tags at once follow each other: history has no gap, and what lost its last tag is a candidate", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    await push(registry, repository, "{}");
+    const bodies = Array.from({ length: 12 }, (_, round) =>
+      imageBytes({ annotations: { round: `${round}` } }),
+    );
+    const tags = ["v1", "latest", "stable"];
+    for (const shift of [0, 1, 2]) {
+      // Each in another order, so that locks taken in the order asked for would wait for each other.
+      const inOrder = (number: number) =>
+        tags.map((_, index) => tags[(index + number) % tags.length] ?? "").slice(0, 1 + (number % 3));
+      await Promise.all(
+        bodies.map((body, number) => put(registry, repository, body, inOrder(number + shift))),
+      );
+      await checkInvariants(registry.database, registry.blobs);
+    }
+    const rows = await registry.database.read.selectFrom("tag_history").selectAll().orderBy("id").execute();
+    for (const tag of tags) {
+      const changes = rows.filter((row) => row.tag === tag);
+      for (const [index, change] of changes.entries()) {
+        assert.equal(
+          change.digest_before,
+          changes[index - 1]?.digest_after ?? null,
+          `${tag}, change ${index}`,
+        );
+      }
+    }
   });
 
   test("deleting a manifest takes all its tags, into history and events with who did it", async (t) => {

@@ -36,13 +36,17 @@ export async function findRepository(
   return row === undefined ? undefined : toRepository(row);
 }
 
+/** The id of the repository of that name, as part of a statement. */
+export function repositoryIdOf(db: Queryable, name: RepositoryName) {
+  return db.selectFrom("repositories").select("id").where("name", "=", name);
+}
+
 /**
- * Holds the repository against deletes and the collector while a manifest is put: several puts at once may hold it. Tells whether
- * the repository is still there. Nothing to do on SQLite, where write transactions run one after the other.
+ * Holds the repository against deletes, renames and the collector while a manifest is put, and tells its id: several puts at once may hold it. No row
+ * when it is not there. Nothing is held on SQLite, where write transactions run one after the other.
  */
-export async function lockRepositoryForPut(tx: Tx, repositoryId: number): Promise<boolean> {
-  const query = tx.selectFrom("repositories").select("id").where("id", "=", repositoryId);
-  return (await forShare(tx, query).executeTakeFirst()) !== undefined;
+export function lockRepositoryForPut(tx: Tx, name: RepositoryName) {
+  return forShare(tx, repositoryIdOf(tx, name));
 }
 
 /** Holds the repository for one transaction that breaks references; waits for puts under way, lets blobs be linked meanwhile. */

@@ -7,7 +7,7 @@ import { recordEvents } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { manifestKey } from "../manifests/manifest-cache.ts";
-import { releaseManifest } from "../manifests/manifest-hold-store.ts";
+import { releaseManifests } from "../manifests/manifest-hold-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
 import { deleteTagRow, findTag, recordTagChanges } from "./tag-store.ts";
@@ -31,7 +31,7 @@ export async function deleteTag(
       await recordTagChanges(tx, [
         { repositoryId, tag: target.tag, before: before.digest, after: undefined, actor, nowMs },
       ]);
-      await releaseManifest(tx, { id: before.manifestId, orphaned: false, nowMs });
+      await releaseManifests(tx, { ids: [before.manifestId], orphaned: false, nowMs }).execute();
       await recordAudit(tx, call, nowMs, {
         action: "tag.delete",
         target: `tag ${target.repository}:${target.tag}`,

@@ -3,6 +3,8 @@ import { parseDigest } from "@entrepot/oci/digest";
 import type { TagName } from "@entrepot/oci/tag-name";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forUpdate } from "../../storage/database/row-locks.ts";
+import type { Statement } from "../../storage/database/send-together.ts";
+import { type ManifestPlace, manifestIdAt } from "../manifests/manifest-store.ts";
 
 /** Names in byte order after `last` (exclusive; it need not exist), at most `limit`. */
 export async function listTagNames(
@@ -48,29 +50,33 @@ export async function findTag(
   return { manifestId: held.manifest_id, digest: parseDigest(manifest.digest) };
 }
 
-export async function upsertTag(
-  tx: Tx,
-  tag: {
-    readonly repositoryId: number;
-    readonly name: TagName;
-    readonly manifestId: number;
-    readonly nowMs: number;
-  },
-): Promise<void> {
-  await tx
-    .insertInto("tags")
-    .values({
-      repository_id: tag.repositoryId,
-      name: tag.name,
-      manifest_id: tag.manifestId,
-      updated_at_ms: tag.nowMs,
-    })
-    .onConflict((conflict) =>
-      conflict
-        .columns(["repository_id", "name"])
-        .doUpdateSet({ manifest_id: tag.manifestId, updated_at_ms: tag.nowMs }),
-    )
-    .execute();
+/** Makes tags, all at one manifest. A unique violation when somebody else has made one of them meanwhile. */
+export function insertTags(tx: Tx, tags: PointedTags): Statement {
+  const { repositoryId, nowMs } = tags;
+  return tx.insertInto("tags").values(
+    tags.names.map((name) => ({
+      repository_id: repositoryId,
+      name,
+      manifest_id: manifestIdAt(tx, tags),
+      updated_at_ms: nowMs,
+    })),
+  );
+}
+
+/** Points tags that are there at another manifest. */
+export function moveTags(tx: Tx, tags: PointedTags): Statement {
+  return tx
+    .updateTable("tags")
+    .set({ manifest_id: manifestIdAt(tx, tags), updated_at_ms: tags.nowMs })
+    .where("repository_id", "=", tags.repositoryId)
+    .where("name", "in", [...tags.names]);
+}
+
+/** Tags and where they point from now on. */
+interface PointedTags extends ManifestPlace {
+  /** At least one. */
+  readonly names: readonly TagName[];
+  readonly nowMs: number;
 }
 
 export async function deleteTagRow(tx: Tx, repositoryId: number, tag: TagName): Promise<void> {
@@ -94,18 +100,19 @@ export interface TagChange {
 
 /** Writes tag changes down for good: who, when, from which digest to which. */
 export async function recordTagChanges(tx: Tx, changes: readonly TagChange[]): Promise<void> {
-  if (changes.length === 0) return;
-  await tx
-    .insertInto("tag_history")
-    .values(
-      changes.map((change) => ({
-        repository_id: change.repositoryId,
-        tag: change.tag,
-        digest_before: change.before ?? null,
-        digest_after: change.after ?? null,
-        actor: change.actor,
-        at_ms: change.nowMs,
-      })),
-    )
-    .execute();
+  if (changes.length > 0) await tagHistoryInsert(tx, changes).execute();
+}
+
+/** As `recordTagChanges`, at least one, for a transaction that sends its last statements together. */
+export function tagHistoryInsert(tx: Tx, changes: readonly TagChange[]) {
+  return tx.insertInto("tag_history").values(
+    changes.map((change) => ({
+      repository_id: change.repositoryId,
+      tag: change.tag,
+      digest_before: change.before ?? null,
+      digest_after: change.after ?? null,
+      actor: change.actor,
+      at_ms: change.nowMs,
+    })),
+  );
 }

@@ -20,6 +20,7 @@ const migrationLockTimeoutMs = 300_000;
 const maxRetries = 3;
 const probeIdleMs = 30_000;
 const heartbeatTimeoutMs = 1_000;
+const beginReadCommitted = "begin isolation level read committed";
 
 /** See `openDatabase`. */
 export async function openPostgres(options: OpenDatabaseOptions): Promise<Database> {
@@ -35,14 +36,15 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   });
   const turns = createTurns(options.poolSize, options.acquireTimeoutMs);
   const statements = createStatementNames(300, 32);
-  const connect = (begin: string): Kysely<Tables> =>
+  const { onQuery, onStatement } = options;
+  const connect = (...begin: readonly string[]): Kysely<Tables> =>
     new Kysely<Tables>({
-      dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery: options.onQuery }),
+      dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery, onStatement }),
       ...statementLog(options),
     });
-  const durable = connect("begin isolation level read committed");
-  // One round trip, not two. The commit is ordered and visible as ever, but may be lost when the server crashes.
-  const relaxed = connect("begin isolation level read committed; set local synchronous_commit = off");
+  const durable = connect(beginReadCommitted);
+  // The commit is ordered and visible as ever, but may be lost when the server crashes.
+  const relaxed = connect(beginReadCommitted, "set local synchronous_commit = off");
 
   async function close(): Promise<void> {
     await turns.close();
@@ -109,9 +111,10 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
     dialect: createPostgresDialect({
       pool,
       turns: createTurns(1, options.acquireTimeoutMs),
-      begin: `begin isolation level read committed; set local lock_timeout = ${migrationLockTimeoutMs}`,
+      begin: [beginReadCommitted, `set local lock_timeout = ${migrationLockTimeoutMs}`],
       statements: createStatementNames(0, 0),
       onQuery: undefined,
+      onStatement: undefined,
     }),
   });
   try {

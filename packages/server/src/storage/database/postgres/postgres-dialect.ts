@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import {
   type CompiledQuery,
-  type DatabaseConnection,
   type Dialect,
   type Driver,
   PostgresAdapter,
@@ -9,7 +8,7 @@ import {
   PostgresQueryCompiler,
   type QueryResult,
 } from "kysely";
-import type { QueryResult as PgResult, Pool, PoolClient, QueryConfig } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { checkedParameters } from "../checked-parameters.ts";
 import {
   connectionLost,
@@ -17,16 +16,21 @@ import {
   isStaleStatement,
   translateDatabaseError,
 } from "../database-error.ts";
+import type { OpenDatabaseOptions } from "../open-database-options.ts";
+import type { FlightConnection } from "../send-together.ts";
 import type { Turns } from "../turns.ts";
+import { type FlightResult, type FlightStatement, sendFlight } from "./statement-flight.ts";
 
 export interface PostgresDialectOptions {
   readonly pool: Pool;
   /** As many turns as the pool has connections; waiting happens here, where it has a limit of its own. */
   readonly turns: Turns;
-  /** The statement, or statements, that begin a transaction. */
-  readonly begin: string;
+  /** The statements that begin a transaction. */
+  readonly begin: readonly string[];
   readonly statements: StatementNames;
   readonly onQuery: ((sql: string) => void) | undefined;
+  /** Told of each statement of a flight; Kysely tells of the others. */
+  readonly onStatement: OpenDatabaseOptions["onStatement"];
 }
 
 export function createPostgresDialect(options: PostgresDialectOptions): Dialect {
@@ -75,10 +79,18 @@ export function createStatementNames(capacity: number, maxParameters: number): S
   };
 }
 
-class PostgresConnection implements DatabaseConnection {
+/**
+ * `begun`: by Kysely, but the server has not been told yet: that goes with the first statements. `committed`: with the last statements, before
+ * Kysely asks for it.
+ */
+type TransactionState = "none" | "begun" | "open" | "failed" | "committed";
+
+class PostgresConnection implements FlightConnection {
   readonly #client: PoolClient;
   readonly #options: PostgresDialectOptions;
-  #transaction: "none" | "open" | "failed" = "none";
+  #transaction: TransactionState = "none";
+  /** Whether the server may be in a transaction. */
+  #isServerInside = false;
   #isLost = false;
 
   constructor(client: PoolClient, options: PostgresDialectOptions) {
@@ -87,26 +99,63 @@ class PostgresConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.#transaction === "failed") throw transactionFailed();
+    const [result] = await this.#fly([query], false);
+    if (result === undefined) throw new Error("the database answered no result");
+    return {
+      // as: R is what the query builder derived from the tables; the driver has no means to check it
+      rows: result.rows as R[],
+      ...(changesRows(result.command) ? { numAffectedRows: BigInt(result.rowCount) } : {}),
+    };
+  }
+
+  async executeTogether(
+    queries: readonly CompiledQuery[],
+    thenCommit: boolean,
+  ): Promise<readonly (readonly unknown[])[]> {
+    const startMs = performance.now();
+    let isFailed = true;
     try {
-      this.#options.onQuery?.(query.sql);
-      const result = await this.#send(this.#prepared(query));
-      return {
-        // as: R is what the query builder derived from the tables; the driver has no means to check it
-        rows: result.rows as R[],
-        ...(changesRows(result.command) ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}),
-      };
+      const results = await this.#fly(queries, thenCommit);
+      isFailed = false;
+      return results.map((result) => result.rows);
+    } finally {
+      const durationMs = performance.now() - startMs;
+      for (const { sql } of queries) this.#options.onStatement?.(sql, durationMs, isFailed);
+    }
+  }
+
+  /** One round trip: what is left of `begin`, the statements and, when asked for, `commit`. The results are those of the statements. */
+  async #fly(queries: readonly CompiledQuery[], thenCommit: boolean): Promise<readonly FlightResult[]> {
+    if (this.#transaction === "failed") throw transactionFailed();
+    if (this.#transaction === "committed") throw new Error("the transaction has been committed");
+    const begins = this.#transaction === "begun" ? this.#options.begin.map(plain) : [];
+    try {
+      for (const { sql } of queries) this.#options.onQuery?.(sql);
+      if (thenCommit) this.#options.onQuery?.("commit");
+      const statements = queries.map((query) => this.#prepared(query));
+      if (begins.length > 0) this.#isServerInside = true;
+      const sent = [...begins, ...statements, ...(thenCommit ? [plain("commit")] : [])];
+      const results = await this.#send(sent);
+      if (begins.length > 0) this.#transaction = "open";
+      if (thenCommit) this.#committed(results.at(-1));
+      return results.slice(begins.length, begins.length + queries.length);
     } catch (error) {
       // The server fails the transaction by itself, but not for a statement that was refused here.
-      if (this.#transaction === "open") this.#transaction = "failed";
+      if (this.#transaction !== "none") this.#transaction = "failed";
       throw error;
     }
   }
 
-  #prepared({ sql, parameters }: CompiledQuery): QueryConfig {
+  #committed(result: FlightResult | undefined): void {
+    this.#isServerInside = false;
+    // PostgreSQL answers ROLLBACK to the commit of a transaction in which a statement failed.
+    if (result?.command !== "COMMIT") throw transactionFailed();
+    this.#transaction = "committed";
+  }
+
+  #prepared({ sql, parameters }: CompiledQuery): FlightStatement {
     const name = this.#options.statements.nameOf(sql, parameters.length);
-    const values = checkedParameters(parameters);
-    return name === undefined ? { text: sql, values } : { name, text: sql, values };
+    return { name, text: sql, values: checkedParameters(parameters) };
   }
 
   /** Not offered, as on SQLite. */
@@ -114,30 +163,22 @@ class PostgresConnection implements DatabaseConnection {
     throw new Error("streaming is not supported: read page by page");
   }
 
-  async begin(): Promise<void> {
-    this.#options.onQuery?.(this.#options.begin);
-    try {
-      await this.#send({ text: this.#options.begin }); // without parameters it may be several statements
-    } catch (error) {
-      this.#isLost = true; // Kysely rolls back only what has begun
-      throw error;
-    }
-    this.#transaction = "open";
+  begin(): void {
+    for (const text of this.#options.begin) this.#options.onQuery?.(text);
+    this.#transaction = "begun";
   }
 
   async commit(): Promise<void> {
     if (this.#transaction === "failed") throw transactionFailed();
-    this.#options.onQuery?.("commit");
-    const { command } = await this.#send({ text: "commit" });
-    // PostgreSQL answers ROLLBACK to the commit of a transaction in which a statement failed.
-    if (command !== "COMMIT") throw transactionFailed();
-    this.#transaction = "none";
+    if (this.#transaction === "open") await this.#fly([], true);
+    this.#transaction = "none"; // one without statements was never told to the server
   }
 
   /** Never fails: a connection that cannot roll back is closed, and then the server rolls back by itself. */
   async rollback(): Promise<void> {
     this.#transaction = "none";
-    if (this.#isLost) return;
+    if (this.#isLost || !this.#isServerInside) return;
+    this.#isServerInside = false;
     try {
       await this.#client.query("rollback");
     } catch {
@@ -150,9 +191,9 @@ class PostgresConnection implements DatabaseConnection {
     this.#client.release(this.#isLost);
   }
 
-  async #send(query: QueryConfig): Promise<PgResult> {
+  async #send(statements: readonly FlightStatement[]): Promise<readonly FlightResult[]> {
     try {
-      return await this.#client.query(query);
+      return await sendFlight(this.#client, statements);
     } catch (error) {
       if (isStaleStatement(error)) this.#options.statements.renew();
       if (!endsConnection(error)) throw translateDatabaseError(error);
@@ -161,6 +202,10 @@ class PostgresConnection implements DatabaseConnection {
       throw translated === error ? connectionLost(error) : translated;
     }
   }
+}
+
+function plain(text: string): FlightStatement {
+  return { name: undefined, text, values: [] };
 }
 
 function transactionFailed(): Error {
@@ -198,7 +243,7 @@ class PostgresDriver implements Driver {
   }
 
   async beginTransaction(connection: PostgresConnection): Promise<void> {
-    await connection.begin();
+    connection.begin();
   }
 
   async commitTransaction(connection: PostgresConnection): Promise<void> {

@@ -3,7 +3,6 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   type CompiledQuery,
-  type DatabaseConnection,
   type Dialect,
   type Driver,
   type QueryResult,
@@ -12,6 +11,7 @@ import {
   SqliteQueryCompiler,
 } from "kysely";
 import { isSqliteBusy, translateDatabaseError } from "../database-error.ts";
+import type { FlightConnection } from "../send-together.ts";
 import { busy, type Turns } from "../turns.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 
@@ -45,8 +45,9 @@ class EntrepotSqliteAdapter extends SqliteAdapter {
 }
 
 /** What one holder of a turn works with. */
-class Lease implements DatabaseConnection {
+class Lease implements FlightConnection {
   readonly #options: SqliteDialectOptions;
+  #isOver = false;
   readonly deadlineMs: number;
 
   constructor(options: SqliteDialectOptions, deadlineMs: number) {
@@ -55,8 +56,20 @@ class Lease implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#isOver) throw new Error("the transaction has been committed");
     this.announce(query.sql);
     return this.#options.connection.executeQuery<R>(query);
+  }
+
+  /** One after the other: there is no way to save. Kysely asks for the commit when the work returns, which is at once. */
+  async executeTogether(
+    queries: readonly CompiledQuery[],
+    thenCommit: boolean,
+  ): Promise<readonly (readonly unknown[])[]> {
+    const results: (readonly unknown[])[] = [];
+    for (const query of queries) results.push((await this.executeQuery(query)).rows);
+    this.#isOver = thenCommit;
+    return results;
   }
 
   streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
