@@ -48,6 +48,13 @@ get_azurite() {
     timeout 600 npm install --no-audit --no-fund --ignore-scripts azurite@3.37.0
 }
 get_azurite >"$CACHE/azurite.log" 2>&1 &
+# Only where Go is there already: nothing else here needs it, and a double stands in.
+get_fake_gcs() {
+  [ -x "$CACHE/bin/fake-gcs-server" ] && return
+  mkdir -p "$CACHE/bin" "$CACHE/go" && GOBIN="$CACHE/bin" GOPATH="$CACHE/go" GOFLAGS=-modcacherw \
+    timeout 600 go install github.com/fsouza/fake-gcs-server@v1.56.1
+}
+if command -v go >/dev/null; then get_fake_gcs >"$CACHE/fake-gcs.log" 2>&1 & fi
 if [ ! -x /usr/bin/swift-proxy-server ] || [ ! -x /usr/bin/memcached ]; then
   timeout 300 "${APT[@]}" install --no-install-recommends "${SWIFT[@]}" >"$CACHE/swift.log" 2>&1
 fi
@@ -62,4 +69,5 @@ else echo "SKIP swift: see $CACHE/swift.log"; fi
 if [ -f "$CACHE/azurite/node_modules/azurite/dist/src/blob/main.js" ]; then echo "azurite 3.37.0"; else
   echo "SKIP azurite: see $CACHE/azurite.log"
 fi
+if [ -x "$CACHE/bin/fake-gcs-server" ]; then echo "fake-gcs-server"; else echo "SKIP fake-gcs-server: it needs Go"; fi
 exit 0

@@ -1,6 +1,6 @@
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
-import { storageKeysOf } from "../config/storage-settings.ts";
+import { previousStorageKeysOf, storageKeysOf } from "../config/storage-settings.ts";
 import { AppError } from "../lib/app-error.ts";
 import { silentLog } from "../lib/log.ts";
 import { type MoveReport, moveBlobs } from "../operations/storage-move/move-blobs.ts";
@@ -24,9 +24,8 @@ export async function moveStorage(options: {
   }
   const stores = await openStores(config, silentLog);
   try {
-    const keys = storageKeysOf(config);
-    const from = await openBlobStore(storagePreviousUrl, stores.clock, keys);
-    const to = await openBlobStore(config.storageUrl, stores.clock, keys);
+    const from = await openBlobStore(storagePreviousUrl, stores.clock, previousStorageKeysOf(config));
+    const to = await openBlobStore(config.storageUrl, stores.clock, storageKeysOf(config));
     try {
       return await moveBlobs({ ...stores, from, to }, options);
     } finally {

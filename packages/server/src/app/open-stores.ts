@@ -6,7 +6,7 @@ import { type Audit, type AuditOptions, createAudit } from "../activity/audit/au
 import { createMailQueue } from "../activity/email/mail-queue.ts";
 import type { Config } from "../config/config.ts";
 import { ownStorageOf } from "../config/region-settings.ts";
-import { storageKeysOf } from "../config/storage-settings.ts";
+import { previousStorageKeysOf, storageKeysOf } from "../config/storage-settings.ts";
 import { createDecisionPoints, type DecisionPoints } from "../identity/decision-points/decision-points.ts";
 import { createIdentity, type Identity } from "../identity/identity.ts";
 import { createTokenIssuers, type TokenIssuers } from "../identity/token-issuers/token-issuers.ts";
@@ -96,11 +96,10 @@ export function secretKeyOptionsOf(config: Config): SecretKeyOptions {
 }
 
 async function openStorage(config: Config, clock: Clock): Promise<BlobStore> {
-  const keys = storageKeysOf(config);
-  const store = await openBlobStore(config.storageUrl, clock, keys);
+  const store = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
   const { storagePreviousUrl } = config;
   if (storagePreviousUrl === undefined) return store;
-  return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, keys));
+  return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, previousStorageKeysOf(config)));
 }
 
 /** Undefined unless there are several regions. */

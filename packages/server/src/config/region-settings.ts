@@ -10,12 +10,23 @@ export interface RegionPlace {
   /** Absent = the keys that are set for all storage. */
   readonly accessKey?: string;
   readonly secretKey?: string;
+  /** Instead of the two: looked at again while the registry runs. */
+  readonly keysFile?: string;
   readonly tempUrlKey?: string;
   /** Whether everything is copied there unless a namespace says otherwise. */
   readonly isCopiedToByDefault: boolean;
 }
 
-const known = ["name", "url", "accessKey", "secretKey", "secretKeyFile", "tempUrlKey", "copies"] as const;
+const known = [
+  "name",
+  "url",
+  "accessKey",
+  "secretKey",
+  "secretKeyFile",
+  "keysFile",
+  "tempUrlKey",
+  "copies",
+] as const;
 
 const regionsSetting: Setting<readonly RegionPlace[]> = {
   key: "storage.regions",
@@ -23,7 +34,7 @@ const regionsSetting: Setting<readonly RegionPlace[]> = {
   defaultValue: [],
   defaultText: "none: everything lies in `storage.url`",
   isSecret: true,
-  form: "`name=url name=url …`, or a list of `{name, url, accessKey, secretKey, secretKeyFile, tempUrlKey, copies}`",
+  form: "`name=url name=url …`, or a list of `{name, url, accessKey, secretKey, secretKeyFile, keysFile, tempUrlKey, copies}`",
   description:
     "Object stores in several regions that keep the same blobs, in place of `storage.url`; all instances have the same ones. The order is that in which others are asked for what the own region does not have. `copies: asked` = copied to only where a namespace says so. See the guide on regions.",
   parse: parseRegions,
@@ -67,10 +78,11 @@ export function regionProblems(values: {
 
 /** As single storage has it, for what looks at the own region only. */
 export function ownStorageOf(own: RegionPlace) {
-  const { url: storageUrl, accessKey, secretKey, tempUrlKey } = own;
-  if (accessKey === undefined) return { storageUrl };
+  const { url: storageUrl, accessKey, secretKey, keysFile, tempUrlKey } = own;
+  if (accessKey === undefined && keysFile === undefined) return { storageUrl };
   return {
     storageUrl,
+    storageKeysFile: keysFile,
     storageAccessKey: accessKey,
     storageSecretKey: secretKey,
     storageSessionToken: undefined,
@@ -123,13 +135,13 @@ function parseList(text: string): readonly RegionPlace[] {
 
 /** Never quotes a url, as urls may carry keys. */
 function checkPlace(fields: Readonly<Partial<Record<string, string>>>): RegionPlace {
-  const { name = "", url = "", accessKey, secretKeyFile, tempUrlKey, copies } = fields;
+  const { name = "", url = "", accessKey, secretKeyFile, keysFile, tempUrlKey, copies } = fields;
   if (!isRegionName(name)) {
     throw new SettingError(
       "must have names of lower-case letters, digits and single hyphens, at most 23, that begin with a letter",
     );
   }
-  if (!/^(?:s3|swift|azure):/.test(url)) {
+  if (!/^(?:s3|gs|swift|azure):/.test(url)) {
     throw new SettingError(
       `must have object stores only, as every instance reaches every region: the url of ${name} is none`,
     );
@@ -141,11 +153,15 @@ function checkPlace(fields: Readonly<Partial<Record<string, string>>>): RegionPl
   if ((accessKey === undefined) !== (secretKey === undefined)) {
     throw new SettingError(`must have both accessKey and secretKey for ${name}, or neither`);
   }
+  if (accessKey !== undefined && keysFile !== undefined) {
+    throw new SettingError(`must have either keysFile or accessKey and secretKey for ${name}`);
+  }
   return {
     name,
     url,
     ...(accessKey !== undefined && { accessKey }),
     ...(secretKey !== undefined && { secretKey }),
+    ...(keysFile !== undefined && { keysFile }),
     ...(tempUrlKey !== undefined && { tempUrlKey }),
     isCopiedToByDefault: copies !== "asked",
   };

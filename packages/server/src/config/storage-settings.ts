@@ -13,7 +13,7 @@ export const storageSettings = {
     defaultText: "`file:` in the data folder",
     isSecret: true,
     description:
-      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `swift://CONTAINER/PREFIX?auth=…`; `azure://CONTAINER/PREFIX`, see the guide on object storage; or `memory:` for tests.",
+      "Where blobs are kept: `file:PATH`; `s3://BUCKET/PREFIX?region=…`, `gs://BUCKET/PREFIX`, `azure://CONTAINER/PREFIX`, `swift://CONTAINER/PREFIX?auth=…`; see the guide on object storage; or `memory:` for tests.",
   }),
   storagePreviousUrl: textSetting({
     key: "storage.previousUrl",
@@ -23,6 +23,20 @@ export const storageSettings = {
     isSecret: true,
     description:
       "A second storage that is read, too, and that uploads may end in: for moving from one to another while running, see the guide.",
+  }),
+  storageKeysFile: textSetting({
+    key: "storage.keysFile",
+    variable: "ENTREPOT_STORAGE_KEYS_FILE",
+    defaultValue: undefined,
+    description:
+      "File with the keys of the object store, instead of the two settings below; looked at again each second, so that keys change without a restart. JSON with `accessKey`, `secretKey` and perhaps `sessionToken`, or lines as in AWS's credentials file; for `gs:` a key file of Google's.",
+  }),
+  storagePreviousKeysFile: textSetting({
+    key: "storage.previousKeysFile",
+    variable: "ENTREPOT_STORAGE_PREVIOUS_KEYS_FILE",
+    defaultValue: undefined,
+    defaultText: "the same keys as for `storage.url`",
+    description: "File with the keys of `storage.previousUrl`, when they are others.",
   }),
   storageAccessKey: textSetting({
     key: "storage.accessKey",
@@ -116,6 +130,8 @@ export function redirectOf(values: RedirectValues) {
 }
 
 interface StorageValues {
+  readonly storageKeysFile: string | undefined;
+  readonly storagePreviousKeysFile: string | undefined;
   readonly storageAccessKey: string | undefined;
   readonly storageSecretKey: string | undefined;
   readonly storageSessionToken: string | undefined;
@@ -128,6 +144,11 @@ export function storageProblems(values: StorageValues): readonly string[] {
   if ((key === undefined) !== (secret === undefined)) {
     return ["storage.accessKey and storage.secretKey go together: one is set, the other is not"];
   }
+  if (values.storageKeysFile !== undefined) {
+    return key === undefined
+      ? []
+      : ["storage.keysFile stands for storage.accessKey and storage.secretKey: set either it or them"];
+  }
   if (values.storageTempUrlKey !== undefined && key === undefined) {
     return ["storage.tempUrlKey goes with storage.accessKey and storage.secretKey, which are not set"];
   }
@@ -137,14 +158,22 @@ export function storageProblems(values: StorageValues): readonly string[] {
   return [];
 }
 
-/** The keys that the driver signs with; undefined = what it finds by itself. */
+/** With what the driver signs in; undefined = what it finds by itself. */
 export function storageKeysOf(values: StorageValues) {
-  const { storageAccessKey, storageSecretKey, storageSessionToken } = values;
+  const { storageAccessKey, storageSecretKey, storageSessionToken, storageKeysFile } = values;
+  const tempUrlKey = values.storageTempUrlKey;
+  if (storageKeysFile !== undefined) return { keysFile: storageKeysFile, tempUrlKey };
   if (storageAccessKey === undefined || storageSecretKey === undefined) return undefined;
   return {
     accessKey: storageAccessKey,
     secretKey: storageSecretKey,
     sessionToken: storageSessionToken,
-    tempUrlKey: values.storageTempUrlKey,
+    tempUrlKey,
   };
+}
+
+/** The same for the storage before. */
+export function previousStorageKeysOf(values: StorageValues) {
+  const { storagePreviousKeysFile: keysFile, storageTempUrlKey: tempUrlKey } = values;
+  return keysFile === undefined ? storageKeysOf(values) : { keysFile, tempUrlKey };
 }

@@ -3,6 +3,7 @@ import {
   BlobSASPermissions,
   BlobServiceClient,
   type BlockBlobClient,
+  type ContainerClient,
   generateBlobSASQueryParameters,
   RestError,
   StorageSharedKeyCredential,
@@ -19,28 +20,35 @@ const maxParts = 50_000;
 
 /**
  * An Azure container as a medium, by the SDK: block blobs; the parts of a large object are blocks, which nobody sees until their list is
- * committed. Signs in with the account's key. Signed addresses are service SAS for reading one blob.
+ * committed. Signs in with the account's key, asked for
+ * with each request, as it may change. Signed addresses are service SAS for reading one blob.
  */
-export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clock): ObjectMedium {
-  const credential = sharedKey(keys);
-  const account = place.endpoint ?? `https://${keys.accessKey}.blob.core.windows.net`;
-  const service = new BlobServiceClient(account, credential, {
-    retryOptions: { maxTries: 4, retryDelayInMs: 200, maxRetryDelayInMs: 5_000, tryTimeoutInMs: 120_000 },
-  });
-  const container = service.getContainerClient(place.container);
-  const blobOf = (key: string) => container.getBlockBlobClient(place.prefix + key);
+export async function openAzureMedium(
+  place: AzurePlace,
+  readKeys: () => Promise<StorageKeys>,
+  clock: Clock,
+): Promise<ObjectMedium> {
+  let current = signIn(place, await readKeys());
+  /** The account with the keys as they are now. */
+  async function now(): Promise<SignedIn> {
+    const keys = await readKeys();
+    const { accessKey, secretKey } = current.keys;
+    if (keys.accessKey !== accessKey || keys.secretKey !== secretKey) current = signIn(place, keys);
+    return current;
+  }
+  const blobOf = async (key: string) => (await now()).container.getBlockBlobClient(place.prefix + key);
   const headers = { blobHTTPHeaders: { blobContentType: "application/octet-stream" } };
 
   return {
-    endpoint: account,
+    endpoint: current.account,
     partBytes: place.partBytes,
     maxParts,
     async put(key, bytes) {
-      await explained(blobOf(key).upload(Buffer.from(bytes), bytes.byteLength, headers));
+      await explained((await blobOf(key)).upload(Buffer.from(bytes), bytes.byteLength, headers));
     },
-    begin: async (key) => createPartedObject(blobOf(key)),
+    begin: async (key) => createPartedObject(await blobOf(key)),
     async get(key, start, lengthBytes) {
-      const answer = await missingIsUndefined(blobOf(key).download(start, lengthBytes));
+      const answer = await missingIsUndefined((await blobOf(key)).download(start, lengthBytes));
       if (answer === undefined) return undefined;
       const { readableStreamBody: body, contentLength } = answer;
       if (!(body instanceof Readable))
@@ -51,8 +59,9 @@ export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clo
       }
       return body;
     },
-    getWhole: async (key) => missingIsUndefined(blobOf(key).downloadToBuffer()),
+    getWhole: async (key) => missingIsUndefined((await blobOf(key)).downloadToBuffer()),
     async *list(below) {
+      const { container } = await now();
       const pages = container.listBlobsFlat({ prefix: place.prefix + below });
       for await (const { name, properties } of explainedEach(pages)) {
         yield {
@@ -62,9 +71,10 @@ export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clo
         };
       }
     },
-    delete: (all) => deleteEach(all, (key) => explained(blobOf(key).deleteIfExists())),
+    delete: (all) => deleteEach(all, async (key) => explained((await blobOf(key)).deleteIfExists())),
     async *listUnfinished(below) {
       // With the uncommitted ones, which have no etag of a committed blob yet: what has blocks but no list of them.
+      const { container } = await now();
       const pages = container.listBlobsFlat({ prefix: place.prefix + below, includeUncommitedBlobs: true });
       for await (const { name, properties } of explainedEach(pages)) {
         if ((properties.contentLength ?? 0) > 0) continue;
@@ -76,9 +86,10 @@ export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clo
         yield { key: name.slice(place.prefix.length), token: "", begunAtMs };
       }
     },
-    abort: ({ key }) => dropBlocks(blobOf(key)),
+    abort: async ({ key }) => dropBlocks(await blobOf(key)),
     async signUrl(key, reply) {
-      const blob = blobOf(key);
+      const { account, container, credential } = await now();
+      const blob = container.getBlockBlobClient(place.prefix + key);
       const nowMs = clock.nowMs();
       const query = generateBlobSASQueryParameters(
         {
@@ -98,6 +109,22 @@ export function openAzureMedium(place: AzurePlace, keys: StorageKeys, clock: Clo
     },
     close: async () => {},
   };
+}
+
+interface SignedIn {
+  readonly keys: StorageKeys;
+  readonly account: string;
+  readonly credential: StorageSharedKeyCredential;
+  readonly container: ContainerClient;
+}
+
+function signIn(place: AzurePlace, keys: StorageKeys): SignedIn {
+  const credential = sharedKey(keys);
+  const account = place.endpoint ?? `https://${keys.accessKey}.blob.core.windows.net`;
+  const service = new BlobServiceClient(account, credential, {
+    retryOptions: { maxTries: 4, retryDelayInMs: 200, maxRetryDelayInMs: 5_000, tryTimeoutInMs: 120_000 },
+  });
+  return { keys, account, credential, container: service.getContainerClient(place.container) };
 }
 
 /** `REQUEST_INVALID` for a key that is none: the SDK would sign with something else. */

@@ -6,3 +6,11 @@ export interface StorageKeys {
   /** With what Swift's signed addresses are made; undefined = there are none. */
   readonly tempUrlKey?: string | undefined;
 }
+
+/** A file with the keys, looked at again while the registry runs: keys change without a restart. */
+export interface StorageKeysFile {
+  readonly keysFile: string;
+  readonly tempUrlKey?: string | undefined;
+}
+
+export type StorageSignIn = StorageKeys | StorageKeysFile;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../../lib/clock.ts";
-import type { StorageKeys } from "../objects/storage-keys.ts";
+import type { StorageSignIn } from "../objects/storage-keys.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import type { Region } from "./region.ts";
 import { createRegionWatch } from "./region-watch.ts";
@@ -9,7 +9,7 @@ export async function openRegions(
   places: readonly {
     readonly name: string;
     readonly url: string;
-    readonly keys: StorageKeys | undefined;
+    readonly keys: StorageSignIn | undefined;
   }[],
   own: string,
   clock: Clock,

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { parseS3Url } from "./parse-s3-url.ts";
 import { openS3Medium } from "./s3-medium.ts";
 
-const keys = { accessKey: "a", secretKey: "b", sessionToken: "temporary" };
+const keys = async () => ({ accessKey: "a", secretKey: "b", sessionToken: "temporary" });
 
 test("encryption, key, class and session are told to the service; small objects stay in the standard class", async (t) => {
   const seen: { readonly url: string; readonly headers: IncomingHttpHeaders }[] = [];

@@ -22,16 +22,18 @@ import type { S3Place } from "./parse-s3-url.ts";
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxParts = 10_000;
+type KeyReader = () => Promise<StorageKeys>;
 /** Objects under this size cost as if they had it in the cheaper classes; they are kept in the standard one. */
 const smallBytes = 131_072;
 const sockets = { keepAlive: true, maxSockets: 2_000 };
 
 /**
  * An S3 bucket as a medium, by the AWS SDK: AWS, Ceph, MinIO, R2, Swift. Uses no conditional writes, no copies and no batch deletes, as not every
- * service has them. Without keys the SDK's chain is asked: environment, profile, web identity, container, machine.
+ * service has them. The keys are asked for with each request, as
+ * they may change; without any the SDK's chain is: environment, profile, web identity, container, machine.
  */
-export function openS3Medium(place: S3Place, keys: StorageKeys | undefined): ObjectMedium {
-  const client = createClient(place, keys, place.endpoint);
+export function openS3Medium(place: S3Place, readKeys: KeyReader | undefined): ObjectMedium {
+  const client = createClient(place, readKeys, place.endpoint);
   const { bucket: Bucket, prefix } = place;
   const encryption = {
     ...(place.encryption === undefined ? {} : { ServerSideEncryption: place.encryption }),
@@ -137,7 +139,7 @@ export function openS3Medium(place: S3Place, keys: StorageKeys | undefined): Obj
       await abortUpload(client, at(key), token);
     },
     async signUrl(key, reply) {
-      signer ??= createSigner(place, keys);
+      signer ??= createSigner(place, readKeys);
       return (await signer)(at(key), reply);
     },
     async close() {
@@ -146,19 +148,15 @@ export function openS3Medium(place: S3Place, keys: StorageKeys | undefined): Obj
   };
 }
 
-function createClient(place: S3Place, keys: StorageKeys | undefined, endpoint: string | undefined): S3Client {
+function createClient(
+  place: S3Place,
+  readKeys: KeyReader | undefined,
+  endpoint: string | undefined,
+): S3Client {
   return new S3Client({
     ...(place.region === undefined ? {} : { region: place.region }),
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...(keys === undefined
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: keys.accessKey,
-            secretAccessKey: keys.secretKey,
-            ...(keys.sessionToken === undefined ? {} : { sessionToken: keys.sessionToken }),
-          },
-        }),
+    ...(readKeys === undefined ? {} : { credentials: () => readCredentials(readKeys) }),
     forcePathStyle: place.usesPathStyle,
     requestChecksumCalculation: place.checksums,
     responseChecksumValidation: place.checksums,
@@ -173,6 +171,17 @@ function createClient(place: S3Place, keys: StorageKeys | undefined, endpoint: s
       httpsAgent: sockets,
     },
   });
+}
+
+/** The SDK keeps what has no end for ever, and asks again for what ends within five minutes: so it asks the file. */
+async function readCredentials(readKeys: KeyReader) {
+  const { accessKey, secretKey, sessionToken } = await readKeys();
+  return {
+    accessKeyId: accessKey,
+    secretAccessKey: secretKey,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+    expiration: new Date(0),
+  };
 }
 
 function createPartedObject(
@@ -225,11 +234,11 @@ async function abortUpload(
 }
 
 /** Loaded with the first redirect. Signs for the address that clients use, and asks them for no header of their own. */
-async function createSigner(place: S3Place, keys: StorageKeys | undefined) {
+async function createSigner(place: S3Place, readKeys: KeyReader | undefined) {
   const { getSignedUrl } = await import("@aws-sdk/s3-request-presigner");
   const client = createClient(
     { ...place, checksums: "WHEN_REQUIRED" },
-    keys,
+    readKeys,
     place.publicEndpoint ?? place.endpoint,
   );
   return (at: { readonly Bucket: string; readonly Key: string }, reply: SignedReply) =>

@@ -20,8 +20,12 @@ const partsFolder = "parts/";
  * A Swift container as a medium, by Swift's own interface. A large object is a static one (SLO): parts are objects of their own under `parts/<key>/`,
  * and a manifest that names them makes them one. Signed addresses are TempURLs, where the container has a key.
  */
-export function openSwiftMedium(place: SwiftPlace, keys: StorageKeys, clock: Clock): ObjectMedium {
-  const session = createSwiftSession(place, keys, async (ms) => {
+export function openSwiftMedium(
+  place: SwiftPlace,
+  readKeys: () => Promise<StorageKeys>,
+  clock: Clock,
+): ObjectMedium {
+  const session = createSwiftSession(place, readKeys, async (ms) => {
     await pause(ms);
   });
   const container = `/${place.container}`;

@@ -28,13 +28,13 @@ const passing = new Set([408, 429, 498, 500, 502, 503, 504]);
 
 export function createSwiftSession(
   place: SwiftPlace,
-  keys: StorageKeys,
+  readKeys: () => Promise<StorageKeys>,
   pause: (ms: number) => Promise<void>,
 ): SwiftSession {
   let signedIn: Promise<SwiftToken> | undefined;
 
   async function once(path: string, init: SwiftRequest): Promise<Response> {
-    signedIn ??= signIn(place, keys);
+    signedIn ??= signIn(place, readKeys);
     const mine = signedIn;
     try {
       const { token, storageUrl } = await mine;
@@ -52,7 +52,7 @@ export function createSwiftSession(
 
   return {
     async storageUrl() {
-      signedIn ??= signIn(place, keys);
+      signedIn ??= signIn(place, readKeys);
       return (await signedIn).storageUrl;
     },
     async request(path, init) {
@@ -89,7 +89,9 @@ async function send(url: string, init: SwiftRequest): Promise<Response> {
   }
 }
 
-function signIn(place: SwiftPlace, keys: StorageKeys): Promise<SwiftToken> {
+/** With the keys as they are now. */
+async function signIn(place: SwiftPlace, readKeys: () => Promise<StorageKeys>): Promise<SwiftToken> {
+  const keys = await readKeys();
   return place.authVersion === 1 ? signInV1(place, keys) : signInV3(place, keys);
 }
 

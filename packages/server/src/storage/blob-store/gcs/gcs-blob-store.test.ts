@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { systemClock } from "../../../lib/clock.ts";
+import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
+import { openBlobStore } from "../open-blob-store.ts";
+import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "../testing/fault-proxy.ts";
+import { createTestAccount, type GcsDouble, startGcsDouble } from "../testing/gcs-double.ts";
+import { missingFakeGcs, startFakeGcs } from "../testing/start-fake-gcs.ts";
+import { freePorts } from "../testing/start-object-server.ts";
+
+const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };
+
+async function withKeysFile<T>(text: string, work: (keysFile: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-gcs-"));
+  try {
+    const keysFile = join(folder, "key.json");
+    await writeFile(keysFile, text);
+    return await work(keysFile);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+describe("Google Cloud Storage as a strict double has it", () => {
+  let server: GcsDouble;
+  let proxy: FaultProxy;
+  let folder: string;
+  let keysFile: string;
+  before(async () => {
+    server = await startGcsDouble();
+    proxy = await startFaultProxy(server.origin);
+    folder = await mkdtemp(join(tmpdir(), "entrepot-gcs-"));
+    keysFile = join(folder, "key.json");
+    await writeFile(keysFile, server.account.keyFile);
+  });
+  after(async () => {
+    await proxy.close();
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  let stores = 0;
+  const url = (place: string, origin = server.origin, more = "") =>
+    `gs://${place}?endpoint=${origin}&partMiB=5${more}`;
+  const open = (place = `blobs/contract/${(stores += 1)}`, file = keysFile) =>
+    openBlobStore(url(place), systemClock, { keysFile: file });
+  const below = (prefix: string) => server.names().filter((name) => name.startsWith(prefix));
+  blobStoreContract("Google Cloud Storage", async () => ({ store: await open(), dispose: async () => {} }));
+
+  const sizes = [5 * 1_048_576, 10 * 1_048_576, 11_000_000];
+  for (const sizeBytes of sizes) {
+    test(`a blob of ${sizeBytes} bytes in parts is gone on with elsewhere, and leaves nothing`, async () => {
+      const bytes = randomBytes(sizeBytes + 100_000);
+      await write(await open("blobs/large"), "u1", 0, bytes.subarray(0, sizeBytes));
+      const store = await open("blobs/large");
+      await write(store, "u1", sizeBytes, bytes.subarray(sizeBytes));
+      const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
+      const reader = await store.openBlob(location);
+      assert.deepEqual(await readAll(reader), bytes);
+      await reader.close();
+      await store.deleteBlob(location);
+      assert.deepEqual(below("large/"), []);
+      await store.close();
+    });
+  }
+
+  test("nobody sees what a writer left unfinished", async () => {
+    const store = await open("blobs/unfinished");
+    const writer = await store.openUpload(id("u1"), 0);
+    await writer.append([randomBytes(11_000_000)]);
+    assert.deepEqual(below("unfinished/"), []);
+    await writer.close();
+    for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+    await store.close();
+  });
+
+  test("a part that is kept only in half is gone on with where the service says", async () => {
+    const store = await open("blobs/interrupted");
+    const bytes = randomBytes(11_000_000);
+    server.keepOnly(1_000_000);
+    const location = await put(store, "u1", bytes);
+    const reader = await store.openBlob(location);
+    assert.deepEqual(await readAll(reader), bytes);
+    await reader.close();
+    await store.deleteBlob(location);
+    await store.close();
+  });
+
+  test("bytes that change on their way are refused, and nothing of them is kept", async () => {
+    const store = await open("blobs/spoilt");
+    for (const sizeBytes of [1_000, 6_000_000]) {
+      server.spoilNext();
+      await assert.rejects(write(store, "u1", 0, randomBytes(sizeBytes)), {
+        code: "UNAVAILABLE",
+        message: /stored other bytes/,
+      });
+    }
+    // The large one is taken away at once; the small one belongs to an upload, which is.
+    await store.discardUpload(id("u1"));
+    assert.deepEqual(below("spoilt/"), []);
+    await store.close();
+  });
+
+  function once(fault: Fault): (request: ProxiedRequest) => Fault | undefined {
+    const seen = new Set<string>();
+    return ({ method, url: target, headers }) => {
+      const key = `${method} ${target} ${headers.range ?? ""} ${headers["content-range"] ?? ""}`;
+      if (seen.has(key)) return undefined;
+      seen.add(key);
+      return fault;
+    };
+  }
+  const passing: readonly Fault[] = [
+    { kind: "status", status: 503, code: "backendError" },
+    { kind: "status", status: 429, code: "rateLimitExceeded" },
+    { kind: "reset" },
+    { kind: "lost-answer" },
+  ];
+  for (const fault of passing) {
+    const name = fault.kind === "status" ? fault.code : fault.kind;
+    test(`${name} once for every request: pushed in parts, gone on with, read and deleted all the same`, async (t) => {
+      t.after(() => proxy.spoil(undefined));
+      const store = await openBlobStore(url("blobs/faults", proxy.origin), systemClock, { keysFile });
+      const bytes = randomBytes(12_000_000);
+      proxy.spoil(once(fault));
+      await write(store, "u1", 0, bytes.subarray(0, 11_000_000));
+      await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
+      const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
+      const reader = await store.openBlob(location);
+      assert.deepEqual(await readAll(reader), bytes);
+      await reader.close();
+      await store.deleteBlob(location);
+      proxy.spoil(undefined);
+      await store.discardUpload(id("u1"));
+      assert.deepEqual(below("faults/"), []);
+      await store.close();
+    });
+  }
+
+  test("a service that stays down is told as such, and so is an answer that breaks off too often", async (t) => {
+    t.after(() => proxy.spoil(undefined));
+    const store = await openBlobStore(url("blobs/down", proxy.origin), systemClock, { keysFile });
+    const location = await put(store, "u1", randomBytes(300_000));
+    proxy.spoil(() => ({ kind: "status", status: 503, code: "backendError" }));
+    await assert.rejects(store.probe(), { code: "UNAVAILABLE", message: /answers 503/ });
+    await assert.rejects(write(store, "u2", 0, randomBytes(6_000_000)), { code: "UNAVAILABLE" });
+    let cut = 0;
+    proxy.spoil(({ headers }) =>
+      headers.range !== undefined && (cut += 1) <= 2 ? { kind: "truncated", afterBytes: 70_000 } : undefined,
+    );
+    const reader = await store.openBlob(location);
+    assert.equal((await readAll(reader)).byteLength, 300_000);
+    await reader.close();
+    proxy.spoil(undefined);
+    await store.deleteBlob(location);
+    await store.close();
+  });
+
+  async function signedAddress(store: Awaited<ReturnType<typeof open>>, place: string): Promise<void> {
+    const bytes = randomBytes(2_000);
+    const location = await put(store, "u1", bytes);
+    const address = (await store.signUrl(location, reply)) ?? "";
+    const got = await fetch(address, { headers: { range: "bytes=10-19" } });
+    assert.deepEqual([got.status, Buffer.from(await got.arrayBuffer())], [206, bytes.subarray(10, 20)]);
+    assert.equal(got.headers.get("content-type"), reply.contentType);
+    const altered = [
+      address.replace(/Signature=..../, "Signature=0000"),
+      address.replace("Expires=60", "Expires=6000"),
+      address.replace(`/${place}/`, "/other/"),
+      address.replace("octet-stream", "json"),
+    ];
+    for (const other of altered) {
+      assert.notEqual(other, address);
+      assert.equal((await fetch(other)).status, 403);
+    }
+    assert.equal((await fetch(address, { method: "DELETE" })).status, 403);
+    await store.deleteBlob(location);
+  }
+
+  test("an address is signed with the account's key, for reading this blob only", async () => {
+    const store = await open("blobs/signed");
+    await signedAddress(store, "signed");
+    await store.close();
+  });
+
+  test("without a key file the machine's identity is used, and Google signs for it", async (t) => {
+    // oxlint-disable-next-line node/no-process-env -- where Google's library looks for the metadata server
+    const environment = process.env;
+    environment["GCE_METADATA_HOST"] = server.origin.slice("http://".length);
+    environment["METADATA_SERVER_DETECTION"] = "assume-present";
+    t.after(() => {
+      delete environment["GCE_METADATA_HOST"];
+      delete environment["METADATA_SERVER_DETECTION"];
+    });
+    const store = await openBlobStore(
+      url("blobs/machine", server.origin, `&signEndpoint=${server.origin}/sign`),
+      systemClock,
+    );
+    await signedAddress(store, "machine");
+    assert.equal(server.tokens.size, 1, "one token for all requests");
+    await store.close();
+  });
+
+  test("another key in the file is used without a restart, and the file may be away for a moment", async (t) => {
+    const next = createTestAccount("next");
+    const file = join(folder, "rotated.json");
+    await writeFile(file, server.account.keyFile);
+    let nowMs = systemClock.nowMs();
+    const store = await openBlobStore(url("blobs/rotated"), { nowMs: () => nowMs }, { keysFile: file });
+    t.after(() => server.know(server.account));
+    await store.probe();
+    await writeFile(file, next.keyFile);
+    server.know(next);
+    nowMs += 2_000;
+    await store.probe();
+    await rm(file);
+    nowMs += 2_000;
+    await store.probe();
+    await store.close();
+  });
+
+  test("a wrong key, a file that is none, and a missing bucket are told in a sentence", async () => {
+    const stranger = createTestAccount("stranger");
+    await withKeysFile(stranger.keyFile, async (file) => {
+      const store = await open("blobs/wrong", file);
+      await assert.rejects(store.probe(), { code: "UNAVAILABLE", message: /does not take this identity/ });
+    });
+    await withKeysFile("secret of somebody", async (file) => {
+      const store = await open("blobs/wrong", file);
+      await assert.rejects(store.probe(), (error: Error) => {
+        assert.match(error.message, /no key file/);
+        assert.doesNotMatch(error.message, /somebody/);
+        return true;
+      });
+    });
+    const nowhere = await open("no-such-bucket");
+    await assert.rejects(nowhere.probe(), { code: "UNAVAILABLE", message: /bucket does not exist/ });
+    await assert.rejects(
+      open("blobs/x", join(folder, "none.json")).then((store) => store.probe()),
+      {
+        code: "UNAVAILABLE",
+        message: /cannot be read \(ENOENT\)/,
+      },
+    );
+    await assert.rejects(
+      openBlobStore(url("blobs/x"), systemClock, { accessKey: "a", secretKey: "b", sessionToken: undefined }),
+      { code: "REQUEST_INVALID", message: /storage.keysFile/ },
+    );
+  });
+});
+
+describe("Google Cloud Storage as fake-gcs-server has it", { skip: missingFakeGcs() ?? false }, () => {
+  let server: { readonly origin: string; stop(): Promise<void> };
+  let folder: string;
+  let keysFile: string;
+  before(async () => {
+    server = await startFakeGcs(await freePorts(1));
+    folder = await mkdtemp(join(tmpdir(), "entrepot-gcs-"));
+    keysFile = join(folder, "key.json");
+    await writeFile(keysFile, createTestAccount("registry").keyFile);
+  });
+  after(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  let stores = 0;
+  const open = (place = `blobs/contract/${(stores += 1)}`) =>
+    openBlobStore(`gs://${place}?endpoint=${server.origin}&partMiB=5`, systemClock, { keysFile });
+  blobStoreContract("fake-gcs-server", async () => ({ store: await open(), dispose: async () => {} }));
+
+  test("a large blob lies in parts, is gone on with elsewhere, and leaves nothing", async () => {
+    const bytes = randomBytes(12_000_000);
+    await write(await open("blobs/large"), "u1", 0, bytes.subarray(0, 11_000_000));
+    const store = await open("blobs/large");
+    await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
+    const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
+    const reader = await store.openBlob(location);
+    assert.deepEqual(await readAll(reader), bytes);
+    await reader.close();
+    await store.deleteBlob(location);
+    for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+    await store.close();
+  });
+});
