@@ -26,14 +26,15 @@ import { healthEndpoints } from "../operations/health/health-routes.ts";
 import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
 import { declareInstanceMetrics } from "../operations/metrics/instance-metrics.ts";
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
+import type { Regions } from "../operations/regions/regions.ts";
 import { traceEndpoints, traceKinds, traceStorage } from "../operations/tracing/with-tracing.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metrics.ts";
-import { uploadIdIn } from "../storage/blob-store/regions/region-name.ts";
 import { withMetrics } from "../storage/blob-store/with-metrics.ts";
 import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
+import { buildRegions } from "./build-regions.ts";
 import { type HousekeepingAreas, housekeepingKinds, strayGraceOf } from "./housekeeping-kinds.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { programVersion } from "./program-version.ts";
@@ -62,15 +63,16 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const metrics = new MetricsRegistry();
   collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
   const stores: Stores = { ...opened, blobs: wrapBlobs(opened.blobs, { metrics, log, tracing }) };
-  const registry = buildRegistry(config, stores, log, instanceId);
-  const email = buildEmail(config, stores, { log, instanceId, metrics });
   const process = { log, instanceId, metrics, tracing };
-  const collector = buildCollector(config, stores, registry, process);
-  const jobs = buildJobs(config, stores, { registry, email, collector, log }, process);
+  const regions = buildRegions(config, stores, process);
+  const registry = buildRegistry(config, stores, regions, process);
+  const email = buildEmail(config, stores, process);
+  const collector = buildCollector(config, stores, { registry, regions }, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector, regions, log }, process);
   let isStopping = false;
   const health = buildHealth(config, stores, jobs, () => isStopping);
   const numbers = declareMetrics(config, stores, { registry, metrics });
-  const areas = { stores, registry, email, collector, jobs, health, metrics, log };
+  const areas = { stores, registry, regions, email, collector, jobs, health, metrics, log };
   const endpoints = gatherEndpoints(config, areas);
   const server: HttpServer = await createHttpServer({
     endpoints: tracing === undefined ? endpoints : traceEndpoints(endpoints, tracing),
@@ -111,6 +113,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   if (config.workers === 1 && stores.database.engine === "sqlite") await registry.releaseStaleClaims();
   const port = await server.listen(config.port, config.host);
   await jobs.start();
+  await regions.start();
   email.start();
   stores.audit.start();
   stores.identity.start();
@@ -123,6 +126,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       await wait(config.drainDelaySeconds * 1_000);
       await server.drain(config.drainSeconds * 1_000);
       await jobs.stop();
+      await regions.stop();
       await email.stop();
       await stores.identity.stop();
       await stores.close();
@@ -163,6 +167,7 @@ function declareMetrics(
 interface Areas {
   readonly stores: Stores;
   readonly registry: Registry;
+  readonly regions: Regions;
   readonly email: Email;
   readonly collector: GarbageCollector;
   readonly jobs: Jobs;
@@ -185,6 +190,7 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     }),
     ...garbageCollectionEndpoints(areas.collector, areas.jobs.wake),
     ...areas.jobs.endpoints,
+    ...areas.regions.endpoints,
     ...strayEndpoints({ ...areas.stores, log: areas.log, strayGraceMs: strayGraceOf(config) }),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),
@@ -200,10 +206,11 @@ export function describeMetrics(config: Config, log: Log, stores: Stores): Metri
   collectDefaultMetrics({ register: metrics, prefix: "entrepot_" });
   declareBlobStoreMetrics(metrics);
   declareHttpMetrics(metrics, () => 0);
-  const registry = buildRegistry(config, stores, log, process.instanceId);
+  const regions = buildRegions(config, stores, process);
+  const registry = buildRegistry(config, stores, regions, process);
   const email = buildEmail(config, stores, process);
-  const collector = buildCollector(config, stores, registry, process);
-  buildJobs(config, stores, { registry, email, collector, log }, process);
+  const collector = buildCollector(config, stores, { registry, regions }, process);
+  buildJobs(config, stores, { registry, email, collector, regions, log }, process);
   declareMetrics(config, stores, { registry, metrics });
   return metrics;
 }
@@ -212,14 +219,16 @@ export function describeMetrics(config: Config, log: Log, stores: Stores): Metri
 export function buildEndpoints(config: Config, log: Log, stores: Stores): readonly Endpoint[] {
   const metrics = new MetricsRegistry();
   const instanceId = newUuid();
-  const registry = buildRegistry(config, stores, log, instanceId);
-  const email = buildEmail(config, stores, { log, instanceId, metrics });
   const process = { log, instanceId, metrics };
-  const collector = buildCollector(config, stores, registry, process);
-  const jobs = buildJobs(config, stores, { registry, email, collector, log }, process);
+  const regions = buildRegions(config, stores, process);
+  const registry = buildRegistry(config, stores, regions, process);
+  const email = buildEmail(config, stores, process);
+  const collector = buildCollector(config, stores, { registry, regions }, process);
+  const jobs = buildJobs(config, stores, { registry, email, collector, regions, log }, process);
   return gatherEndpoints(config, {
     stores,
     registry,
+    regions,
     email,
     collector,
     jobs,
@@ -243,14 +252,20 @@ function wrapBlobs(
   });
 }
 
-function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: string): Registry {
+function buildRegistry(
+  config: Config,
+  stores: Stores,
+  regions: Regions,
+  { log, instanceId }: Pick<ProcessParts, "log" | "instanceId">,
+): Registry {
   return createRegistry({
     database: stores.database,
     blobs: stores.blobs,
+    regions: regions.content,
     access: stores.access,
     clock: stores.clock,
     log,
-    newUploadId: () => newUploadId(stores.regional),
+    newUploadId: () => newUuid() as UploadId, // as: a UUID has the form of an upload id
     instanceId,
     defaultNamespace: config.defaultNamespace,
     defaultVisibility: config.defaultVisibility,
@@ -261,12 +276,6 @@ function buildRegistry(config: Config, stores: Stores, log: Log, instanceId: str
     manifestCacheBytes,
     blobCacheBytes,
   });
-}
-
-function newUploadId(regional: Stores["regional"]): UploadId {
-  const own = regional?.regions[0]?.name;
-  // as: a UUID has the form of an upload id
-  return own === undefined ? (newUuid() as UploadId) : uploadIdIn(own, newUuid());
 }
 
 interface ProcessParts {
@@ -293,7 +302,7 @@ function buildEmail(config: Config, stores: Stores, process: ProcessParts): Emai
 function buildCollector(
   config: Config,
   stores: Stores,
-  registry: Registry,
+  areas: { readonly registry: Registry; readonly regions: Regions },
   process: ProcessParts,
 ): GarbageCollector {
   return createGarbageCollector({
@@ -304,7 +313,8 @@ function buildCollector(
     graceMs: config.gcGraceSeconds * 1_000,
     untaggedAfterMs: config.gcUntaggedAfterDays === 0 ? undefined : config.gcUntaggedAfterDays * dayMs,
     intervalMs: config.gcIntervalSeconds * 1_000,
-    onRemoved: () => registry.forgetCachedContent(),
+    removeBytes: areas.regions.removeBytes,
+    onRemoved: () => areas.registry.forgetCachedContent(),
   });
 }
 

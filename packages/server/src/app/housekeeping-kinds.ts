@@ -7,6 +7,7 @@ import type { Log } from "../lib/log.ts";
 import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-collector.ts";
 import { clearStrays } from "../lifecycle/strays/clear-strays.ts";
 import { countStorageKind } from "../operations/metrics/count-storage.ts";
+import type { Regions } from "../operations/regions/regions.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Stores } from "./open-stores.ts";
 
@@ -14,6 +15,7 @@ export interface HousekeepingAreas {
   readonly registry: Registry;
   readonly email: Email;
   readonly collector: GarbageCollector;
+  readonly regions: Regions;
   readonly log: Log;
 }
 
@@ -52,6 +54,7 @@ export function housekeepingKinds(
     });
   return [
     areas.collector.kind,
+    ...areas.regions.kinds,
     countStorageKind({ database, clock }),
     chore("uploads.expire", "Drops uploads that nobody has touched for long.", async (_job, signal) => {
       const expiry = { expiryMs: config.uploadExpiryHours * 3_600_000, limit: batch };

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isRegionName } from "../storage/blob-store/regions/region-name.ts";
 import { SettingError } from "./setting-error.ts";
-import { type Setting, textSetting } from "./settings.ts";
+import { numberSetting, type Setting, textSetting } from "./settings.ts";
 
 /** One storage region as the settings give it. */
 export interface RegionPlace {
@@ -49,6 +49,14 @@ export const regionSettings = {
     description: "Which of `storage.regions` is nearest to this instance: what it takes in lies there first.",
   }),
   storageRegions: regionsSetting,
+  storageCopiesAtOnce: numberSetting({
+    key: "storage.copiesAtOnce",
+    variable: "ENTREPOT_STORAGE_COPIES_AT_ONCE",
+    defaultValue: 4,
+    min: 1,
+    max: 100,
+    description: "Blobs that are copied at once to each storage region, by one instance.",
+  }),
 } as const;
 
 /** What does not go together. */

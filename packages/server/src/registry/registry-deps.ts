@@ -6,6 +6,7 @@ import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import type { BlobCache } from "./blobs/blob-cache.ts";
 import type { RedirectPolicy } from "./blobs/redirect-blob.ts";
+import type { ContentRegions } from "./content-regions.ts";
 import type { ManifestCache } from "./manifests/manifest-cache.ts";
 import type { UploadSessions } from "./uploads/upload-sessions.ts";
 
@@ -17,6 +18,8 @@ export type SparsePolicy = (typeof sparsePolicies)[number];
 export interface RegistryDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Absent = content lies in one place. */
+  readonly regions?: ContentRegions | undefined;
   readonly access: Access;
   readonly clock: Clock;
   readonly log: Log;

@@ -10,6 +10,7 @@ import type { Database } from "../storage/database/database.ts";
 import { createBlobCache } from "./blobs/blob-cache.ts";
 import { blobEndpoints } from "./blobs/blob-routes.ts";
 import type { RedirectPolicy } from "./blobs/redirect-blob.ts";
+import type { ContentRegions } from "./content-regions.ts";
 import { createManifestCache } from "./manifests/manifest-cache.ts";
 import { manifestEndpoints } from "./manifests/manifest-routes.ts";
 import { referrerEndpoints } from "./referrers/referrer-routes.ts";
@@ -27,6 +28,8 @@ import { releaseClaimsOf } from "./uploads/upload-store.ts";
 export interface RegistryOptions {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Absent = content lies in one place. */
+  readonly regions?: ContentRegions | undefined;
   readonly access: Access;
   readonly clock: Clock;
   readonly log: Log;

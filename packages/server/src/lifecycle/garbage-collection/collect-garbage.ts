@@ -7,7 +7,7 @@ import { removeManifest } from "../../registry/manifests/delete-manifest.ts";
 import { holdManifest, isHeld } from "../../registry/manifests/manifest-hold-store.ts";
 import { lockRepositoryForDelete } from "../../registry/repositories/repository-store.ts";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
-import type { Database } from "../../storage/database/database.ts";
+import type { Database, Tx } from "../../storage/database/database.ts";
 import { isForeignKeyViolation } from "../../storage/database/database-error.ts";
 import {
   deleteBlobRow,
@@ -19,14 +19,23 @@ import {
   listManifestCandidates,
   listPendingDeletions,
   type ManifestCandidate,
+  type PendingDeletion,
   reviveIfLinked,
 } from "./garbage-store.ts";
+
+/**
+ * Removes bytes wherever they lie. What it returns is written down in the transaction that forgets them: what some place that did not answer
+ * must still do.
+ */
+export type RemoveBytes = (bytes: PendingDeletion) => Promise<((tx: Tx) => Promise<void>) | undefined>;
 
 export interface GarbageDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent = `blobs.deleteBlob`. */
+  readonly removeBytes?: RemoveBytes | undefined;
   /** How long what nothing names is kept. Longer than the longest push. */
   readonly graceMs: number;
   /** How long manifests without a tag are kept; undefined = for ever. */
@@ -162,8 +171,15 @@ async function removeBytes(deps: GarbageDeps, signal: AbortSignal): Promise<numb
     const batch = await listPendingDeletions(deps.database.read, { nowMs, limit: batchSize });
     for (const { location, sizeBytes } of batch) {
       if (signal.aborted) return bytes;
-      await deps.blobs.deleteBlob(location);
-      await deps.database.transaction((tx) => forgetDeletions(tx, [location]), { durable: false });
+      const owe =
+        deps.removeBytes === undefined
+          ? await deps.blobs.deleteBlob(location)
+          : await deps.removeBytes({ location, sizeBytes });
+      const forget = async (tx: Tx): Promise<void> => {
+        await forgetDeletions(tx, [location]);
+        await owe?.(tx);
+      };
+      await deps.database.transaction(forget, { durable: false });
       bytes += sizeBytes;
     }
     if (batch.length < batchSize) break;

@@ -38,6 +38,7 @@ export async function mountBlob(
     if (blobId === undefined || !(await reviveBlob(tx, blobId))) return false;
     const nowMs = deps.clock.nowMs();
     await linkBlob(tx, { repositoryId, digest: mount.digest, blobId, nowMs });
+    await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
     await recordAudit(tx, call, nowMs, {
       action: "blob.mount",
       target: `blob ${mount.repository}@${mount.digest}`,

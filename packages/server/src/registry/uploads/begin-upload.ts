@@ -22,7 +22,7 @@ export async function beginUpload(
   },
 ): Promise<UploadId> {
   const repositoryId = await ensureRepository(deps, call, start.repository);
-  const id = deps.newUploadId();
+  const id = (await deps.regions?.newUploadId(start.repository)) ?? deps.newUploadId();
   // Not durable: an upload that a power failure forgets has no acknowledged byte yet.
   await deps.database.transaction(
     (tx) =>

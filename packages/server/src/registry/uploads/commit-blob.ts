@@ -37,6 +37,8 @@ export async function commitBlob(
       await scheduleBlobDeletion(tx, { location, digest, sizeBytes, notBeforeMs: nowMs });
     }
     await linkBlob(tx, { repositoryId, digest, blobId: blob.id, nowMs });
+    const storedAt = blob.location === location ? location : undefined;
+    await deps.regions?.noteLink(tx, { repositoryId, blobId: blob.id, storedAt, nowMs });
     if (!(await deleteClaimedUpload(tx, held.upload.id, held.claimant))) throw takenOver();
   });
 }
@@ -55,7 +57,9 @@ async function linkKnownBlob(
     // What an attempt before has moved is dropped below: it must not have become the blob by another request meanwhile.
     const claim = { claimant, nowMs, untilMs: nowMs + claimMs };
     if (triedBefore !== undefined && !(await renewClaim(tx, upload.id, claim))) throw takenOver();
-    await linkBlob(tx, { repositoryId: upload.repositoryId, digest, blobId, nowMs });
+    const { repositoryId } = upload;
+    await linkBlob(tx, { repositoryId, digest, blobId, nowMs });
+    await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
     return true;
   });
   if (!linked) return false;

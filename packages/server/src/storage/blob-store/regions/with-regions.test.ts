@@ -4,6 +4,7 @@ import type { Clock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, write } from "../blob-store.contract.ts";
 import type { BlobReader, BlobStore } from "../blob-store.ts";
 import { createMemoryBlobStore } from "../memory/memory-blob-store.ts";
+import { losableStore } from "../testing/losable-store.ts";
 import type { Region } from "./region.ts";
 import { isRegionName, regionOfLocation, uploadIdIn } from "./region-name.ts";
 import { createRegionWatch } from "./region-watch.ts";
@@ -21,23 +22,6 @@ blobStoreContract("with two regions", async () => ({
   dispose: async () => {},
 }));
 
-/** A store that fails while `isLost`, and counts how often it was asked. */
-function losable(inner: BlobStore) {
-  const state = { isLost: false, calls: 0 };
-  const store = new Proxy(inner, {
-    get(target, name, receiver) {
-      const method: unknown = Reflect.get(target, name, receiver);
-      if (typeof method !== "function" || name === "close") return method;
-      return (...given: unknown[]) => {
-        state.calls += 1;
-        if (state.isLost) return Promise.reject(new Error("connection refused"));
-        return Reflect.apply(method, target, given) as unknown;
-      };
-    },
-  });
-  return { state, store };
-}
-
 async function textOf(reader: BlobReader): Promise<string> {
   const bytes = Buffer.alloc(reader.sizeBytes);
   await reader.read(bytes, 0);
@@ -48,11 +32,8 @@ async function textOf(reader: BlobReader): Promise<string> {
 function twoRegions() {
   let nowMs = 0;
   const at = { nowMs: () => nowMs };
-  const [eu, us] = [losable(memory()), losable(memory())];
-  const read: string[] = [];
-  const inEu = withRegions([regionOver("eu", eu.store, at), regionOver("us", us.store, at)], (region) =>
-    read.push(region),
-  );
+  const [eu, us] = [losableStore(memory()), losableStore(memory())];
+  const inEu = withRegions([regionOver("eu", eu.store, at), regionOver("us", us.store, at)]);
   const inUs = withRegions([regionOver("us", us.store, at), regionOver("eu", eu.store, at)]);
   const pushed = async (text: string, upload = uploadIdIn("eu", "u1")) => {
     await write(inEu, upload, 0, Buffer.from(text));
@@ -62,7 +43,7 @@ function twoRegions() {
     await write(to, uploadIdIn("eu", "u1"), 0, Buffer.from(text));
     return to.commitUpload(uploadIdIn("eu", "u1"), digestOf(text), text.length);
   };
-  return { eu, us, inEu, inUs, read, pushed, copied, advance: (ms: number) => void (nowMs += ms) };
+  return { eu, us, inEu, inUs, pushed, copied, advance: (ms: number) => void (nowMs += ms) };
 }
 
 describe("regions", () => {
@@ -84,34 +65,40 @@ describe("regions", () => {
     const { eu, us, inUs, pushed, copied } = twoRegions();
     const location = await pushed("abc");
     assert.equal(await copied("abc", us.store), location);
-    eu.state.isLost = true;
+    eu.isLost = true;
     assert.equal(await textOf(await inUs.openBlob(location)), "abc");
   });
 
   test("reads go on elsewhere when the own region is lost, and it is soon not asked any more, and asked again later", async () => {
-    const { eu, us, inEu, read, pushed, copied, advance } = twoRegions();
+    const { eu, us, inEu, pushed, copied, advance } = twoRegions();
     const location = await pushed("abc");
     await copied("abc", us.store);
-    eu.state.isLost = true;
+    eu.isLost = true;
     for (let round = 0; round < 10; round++) {
       assert.equal(await textOf(await inEu.openBlob(location)), "abc");
     }
-    const { calls } = eu.state;
+    const { calls } = eu;
     assert.equal(await textOf(await inEu.openBlob(location)), "abc");
-    assert.equal(eu.state.calls, calls, "known to be away");
+    assert.equal(eu.calls, calls, "known to be away");
     assert.match(inEu.regions[0]?.watch.trouble()?.error ?? "", /refused/);
-    eu.state.isLost = false;
+    eu.isLost = false;
     advance(5_001);
-    us.state.isLost = true;
+    us.isLost = true;
     assert.equal(await textOf(await inEu.openBlob(location)), "abc");
-    assert.equal(read.at(-1), "eu");
+    assert.deepEqual(
+      [...inEu.reads()],
+      [
+        ["us", 11],
+        ["eu", 1],
+      ],
+    );
     assert.equal(inEu.regions[0]?.watch.trouble(), undefined);
   });
 
   test("what only a lost region has is unavailable, never unknown", async () => {
     const { eu, inUs, pushed } = twoRegions();
     const location = await pushed("abc");
-    eu.state.isLost = true;
+    eu.isLost = true;
     await assert.rejects(inUs.openBlob(location), /refused/);
     await assert.rejects(inUs.openBlob(location), /refused/);
     await assert.rejects(inUs.openBlob(location), { code: "UNAVAILABLE" });
@@ -124,7 +111,7 @@ describe("regions", () => {
     const location = await pushed("abcdef");
     await copied("abcdef", us.store);
     const openBlob = eu.store.openBlob.bind(eu.store);
-    const breaking = losable({
+    const breaking = losableStore({
       ...eu.store,
       openBlob: async (at) => {
         const reader = await openBlob(at);
@@ -150,9 +137,9 @@ describe("regions", () => {
   test("works as long as one region does", async () => {
     const { eu, us, inEu } = twoRegions();
     await inEu.probe();
-    eu.state.isLost = true;
+    eu.isLost = true;
     await inEu.probe();
-    us.state.isLost = true;
+    us.isLost = true;
     await assert.rejects(inEu.probe(), /refused/);
   });
 

@@ -13,10 +13,11 @@ export interface RegionalBlobStore extends BlobStore {
    * Deletes a blob's bytes in every region that answers; tells the others, where it is still to be done. Nothing there: no error.
    */
   deleteWhereReachable(location: BlobLocation): Promise<readonly string[]>;
+  /** As `openBlob`, from any region but that one. */
+  openOutside(region: string, location: BlobLocation): Promise<BlobReader>;
+  /** How many blobs this process has opened in each region. */
+  readonly reads: () => ReadonlyMap<string, number>;
 }
-
-/** Who is told of reads: from which region they were served. */
-export type OnRead = (region: string) => void;
 
 /** Without an answer for so long, the next region is asked as well. */
 const hedgeMs = 2_000;
@@ -29,7 +30,8 @@ const answerMs = 15_000;
  *
  * `BLOB_UNKNOWN` only when every region says so: while one that may have it does not answer it is `UNAVAILABLE`.
  */
-export function withRegions(regions: readonly Region[], onRead: OnRead = () => {}): RegionalBlobStore {
+export function withRegions(regions: readonly Region[]): RegionalBlobStore {
+  const reads = new Map<string, number>();
   const named = (name: string | undefined) => regions.find((region) => region.name === name);
 
   /** The region that alone has an upload; several when it began before there were regions, or in one that is gone. */
@@ -71,8 +73,17 @@ export function withRegions(regions: readonly Region[], onRead: OnRead = () => {
       }),
     }));
     const opened = await firstSuccess(tries, ({ reader }) => void reader.close().catch(() => {}));
-    onRead(opened.region.name);
     return opened;
+  }
+
+  async function openSafely(location: BlobLocation, but: ReadonlySet<Region>): Promise<OpenedIn> {
+    const first = await open(location, but);
+    const reader = createFailoverReader(first, async (failed) => {
+      const out = new Set([...but, ...failed]);
+      if (out.size === regions.length) return undefined;
+      return open(location, out).catch(() => undefined);
+    });
+    return { region: first.region, reader };
   }
 
   const watchWriter = (region: Region, writer: BlobWriter): BlobWriter => {
@@ -126,12 +137,15 @@ export function withRegions(regions: readonly Region[], onRead: OnRead = () => {
       }
     },
     async openBlob(location) {
-      const first = await open(location);
-      return createFailoverReader(first, async (but) => {
-        if (but.size === regions.length) return undefined;
-        return open(location, but).catch(() => undefined);
-      });
+      const { region, reader } = await openSafely(location, new Set());
+      reads.set(region.name, (reads.get(region.name) ?? 0) + 1);
+      return reader;
     },
+    async openOutside(name, location) {
+      const but = new Set(regions.filter((region) => region.name === name));
+      return (await openSafely(location, but)).reader;
+    },
+    reads: () => reads,
     async deleteBlob(location) {
       const left = await deleteWhereReachable(location);
       if (left.length === 0) return;

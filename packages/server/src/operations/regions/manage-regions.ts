@@ -1,0 +1,153 @@
+import type { Digest } from "@entrepot/oci/digest";
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
+import type { VersionedCache } from "../../access/versioned-cache.ts";
+import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
+import { AppError } from "../../lib/app-error.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { regionOfLocation } from "../../storage/blob-store/regions/region-name.ts";
+import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
+import type { Database } from "../../storage/database/database.ts";
+import { findPlacementsOf, type PlacementOfBlob } from "./blob-placement-store.ts";
+import {
+  checkPlacement,
+  everywhere,
+  type KnownRegions,
+  type NamespacePlacement,
+} from "./namespace-placement.ts";
+import { deletePlacement, findPlacement, putPlacement } from "./placement-store.ts";
+import {
+  countOnlyIn,
+  countRegions,
+  countUploadsIn,
+  deleteRegionRows,
+  noCounts,
+  type RegionCounts,
+} from "./region-status-store.ts";
+
+export interface ManageRegionsDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly cache: VersionedCache;
+  /** Undefined = there is one storage, not several regions. */
+  readonly regional: RegionalBlobStore | undefined;
+  readonly known: KnownRegions;
+  /** Queues a look at all blobs. */
+  readonly reconcileSoon: (source: AuditSource) => Promise<void>;
+}
+
+export interface RegionStatus extends RegionCounts {
+  readonly name: string;
+  /** This instance's own. */
+  readonly isOwn: boolean;
+  readonly isConfigured: boolean;
+  readonly isCopiedToByDefault: boolean;
+  /** As this instance sees it; undefined = it answers. */
+  readonly trouble: { readonly sinceMs: number; readonly error: string } | undefined;
+}
+
+/** Every region that is configured here or that some row knows. */
+export async function describeRegions(deps: ManageRegionsDeps): Promise<readonly RegionStatus[]> {
+  const counts = await countRegions(deps.database.read, "everything");
+  const names = new Set([...deps.known.names, ...counts.keys()]);
+  return [...names].toSorted().map((name) => ({
+    name,
+    isOwn: deps.known.names[0] === name,
+    isConfigured: deps.known.names.includes(name),
+    isCopiedToByDefault: deps.known.byDefault.has(name),
+    trouble: deps.regional?.regions.find((region) => region.name === name)?.watch.trouble(),
+    ...(counts.get(name) ?? noCounts),
+  }));
+}
+
+/** Where one blob lies, and where it is to be copied; `NOT_FOUND` when there is none of that digest. */
+export async function describeBlob(
+  deps: ManageRegionsDeps,
+  digest: Digest,
+): Promise<{
+  readonly sizeBytes: number;
+  readonly home: string | undefined;
+  readonly placements: readonly PlacementOfBlob[];
+}> {
+  const found = await findPlacementsOf(deps.database.read, digest);
+  if (found === undefined) throw new AppError("NOT_FOUND", `there is no blob ${digest}`);
+  const { location, ...rest } = found;
+  return { ...rest, home: regionOfLocation(location) };
+}
+
+/**
+ * Forgets a region that no instance is configured with any more. `IN_USE` while it is configured here, or while blobs or uploads lie there that lie nowhere else:
+ * then nothing is changed. The bytes there are not touched.
+ */
+export async function forgetRegion(
+  deps: ManageRegionsDeps,
+  source: AuditSource,
+  name: string,
+): Promise<void> {
+  if (deps.known.names.includes(name)) {
+    throw new AppError(
+      "IN_USE",
+      `the storage region ${name} is configured; take it out of the settings first`,
+    );
+  }
+  const { read } = deps.database;
+  if (!(await countRegions(read, "everything")).has(name)) {
+    throw new AppError("NOT_FOUND", `there is no storage region ${name}`);
+  }
+  const [blobs, uploads] = [await countOnlyIn(read, name), await countUploadsIn(read, name)];
+  if (blobs + uploads > 0) {
+    throw new AppError(
+      "IN_USE",
+      `${blobs} blobs and ${uploads} uploads lie in ${name} alone: configure it again and wait until they are copied`,
+    );
+  }
+  await deps.database.transaction(async (tx) => {
+    const forgotten = await deleteRegionRows(tx, name);
+    await recordAudit(tx, source, deps.clock.nowMs(), {
+      action: "region.forget",
+      target: `region ${name}`,
+      before: { blobs: forgotten },
+    });
+  });
+}
+
+/** Of a namespace; `NOT_FOUND` when there is no such namespace. */
+export async function getPlacement(deps: ManageRegionsDeps, namespace: string): Promise<NamespacePlacement> {
+  const found = await findPlacement(deps.database.read, namespace);
+  if (found === undefined) throw new AppError("NOT_FOUND", `there is no namespace ${namespace}`);
+  return found.placement;
+}
+
+/**
+ * Says where the content of a namespace may and must lie, from then on; undefined in both = as everywhere. New uploads obey within a second on every instance; what lies
+ * elsewhere is copied and removed in the background, never before it lies where it may. Errors as `checkPlacement`, `NOT_FOUND`.
+ */
+export async function setPlacement(
+  deps: ManageRegionsDeps,
+  source: AuditSource,
+  namespace: string,
+  placement: NamespacePlacement,
+): Promise<NamespacePlacement> {
+  checkPlacement(deps.known, placement);
+  const isEverywhere = placement.allowed === undefined && placement.copies === undefined;
+  await deps.database.transaction(async (tx) => {
+    const found = await findPlacement(tx, namespace);
+    if (found === undefined) throw new AppError("NOT_FOUND", `there is no namespace ${namespace}`);
+    if (isEverywhere) await deletePlacement(tx, found.namespaceId);
+    else await putPlacement(tx, found.namespaceId, placement);
+    await recordAudit(tx, source, deps.clock.nowMs(), {
+      action: "namespace.place",
+      target: `namespace ${namespace}`,
+      namespace,
+      before: shapePlacement(found.placement),
+      after: shapePlacement(isEverywhere ? everywhere : placement),
+    });
+    await bumpAccessVersion(tx);
+  });
+  deps.cache.changed();
+  await deps.reconcileSoon(source);
+  return placement;
+}
+
+export function shapePlacement({ allowed, copies }: NamespacePlacement) {
+  return { allowed: allowed ?? null, copies: copies ?? null };
+}

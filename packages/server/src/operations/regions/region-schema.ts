@@ -1,0 +1,57 @@
+import { type Static, Type } from "typebox";
+
+const optional = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()]);
+const count = Type.Integer({ minimum: 0 });
+const timeMs = Type.Integer();
+
+const region = Type.Object({
+  name: Type.String(),
+  isOwn: Type.Boolean({ description: "of the instance that answers" }),
+  isConfigured: Type.Boolean(),
+  isCopiedToByDefault: Type.Boolean(),
+  ok: Type.Boolean({ description: "as the instance that answers sees it" }),
+  error: optional(Type.String()),
+  failingSinceMs: optional(timeMs),
+  blobs: count,
+  bytes: count,
+  missing: Type.Object({
+    blobs: count,
+    bytes: count,
+    oldestSinceMs: optional(timeMs),
+    failing: Type.Integer({ minimum: 0, description: "of which an attempt to copy them has failed" }),
+  }),
+  surplusBlobs: count,
+  owedDeletions: count,
+});
+
+export const regionList = Type.Object({ regions: Type.Array(region) });
+
+export const blobRegions = Type.Object({
+  digest: Type.String(),
+  sizeBytes: count,
+  home: optional(
+    Type.String({ description: "where its bytes were pushed; null = before there were regions" }),
+  ),
+  regions: Type.Array(
+    Type.Object({
+      region: Type.String(),
+      state: Type.Union([Type.Literal("waiting"), Type.Literal("placed"), Type.Literal("surplus")]),
+      sinceMs: timeMs,
+      failedAttempts: count,
+      nextAttemptMs: optional(timeMs),
+      error: optional(Type.String()),
+    }),
+  ),
+});
+
+const names = Type.Array(Type.String({ maxLength: 23 }), { maxItems: 50, uniqueItems: true });
+
+export const placement = Type.Object(
+  {
+    allowed: optional(names),
+    copies: optional(names),
+  },
+  { additionalProperties: false },
+);
+export type PlacementBody = Static<typeof placement>;

@@ -1,0 +1,249 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock } from "../../lib/clock.ts";
+import type { Log } from "../../lib/log.ts";
+import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
+import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
+import type { Database } from "../../storage/database/database.ts";
+import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
+import { type DuePlacement, forgetSurplus, listDue, markPlaced, postpone } from "./blob-placement-store.ts";
+import { copyBlob, hasBlob } from "./copy-blob.ts";
+import { forgetOwedDeletion, listOwedDeletions, postponeDeletion } from "./region-deletion-store.ts";
+
+export interface RegionWorkerDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly regional: RegionalBlobStore;
+  readonly instanceId: string;
+  /** Copies to one region that are made at once. */
+  readonly copiesAtOnce: number;
+  readonly onCopied: (region: string, bytes: number, waitedMs: number) => void;
+  readonly onFailed: (region: string) => void;
+}
+
+/** How one round for a region went. */
+export interface Round {
+  readonly done: number;
+  readonly failed: number;
+}
+
+const leaseMs = 30_000;
+const renewMs = 10_000;
+const answerMs = 15_000;
+const batchSize = 100;
+const firstPauseMs = 2_000;
+const longestPauseMs = 60_000;
+const nothing: Round = { done: 0, failed: 0 };
+
+/**
+ * Does what is due in one region: copies, removals, deletions that it owes. One process at a time, under a lease; `nothing` when another holds it, the region
+ * does not answer, or there is nothing. A region that does not answer costs one look every few seconds, and no attempt of any row. Of work that is not older than
+ * `leaveToOthersMs` nothing is done.
+ */
+export async function workForRegion(
+  deps: RegionWorkerDeps,
+  region: Region,
+  leaveToOthersMs: number,
+  signal: AbortSignal,
+): Promise<Round> {
+  const nowMs = deps.clock.nowMs() - leaveToOthersMs;
+  const { read } = deps.database;
+  const isDue =
+    (await listDue(read, region.name, { nowMs, limit: 1 })).length > 0 ||
+    (await listOwedDeletions(read, region.name, { nowMs, limit: 1 })).length > 0;
+  if (!isDue || !(await answers(region))) return nothing;
+  return underLease(deps, region, signal, async (held) => {
+    const owed = await payDeletions(deps, region, held);
+    const due = await listDue(read, region.name, { nowMs: deps.clock.nowMs(), limit: batchSize });
+    let [next, done, failed] = [0, owed.done, owed.failed];
+    const work = async (): Promise<void> => {
+      for (let blob = due[next++]; blob !== undefined; blob = due[next++]) {
+        if (held.aborted || region.watch.isDown()) return;
+        if (await settle(deps, region, blob, held)) done += 1;
+        else failed += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: deps.copiesAtOnce }, work));
+    return { done, failed };
+  });
+}
+
+async function answers(region: Region): Promise<boolean> {
+  if (!region.watch.isDown()) return true;
+  return inRegion(region, answerMs, (store) => store.probe()).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function underLease(
+  deps: RegionWorkerDeps,
+  region: Region,
+  signal: AbortSignal,
+  work: (held: AbortSignal) => Promise<Round>,
+): Promise<Round> {
+  const lease = { name: `region:${region.name}`, holder: deps.instanceId };
+  const acquire = () => {
+    const nowMs = deps.clock.nowMs();
+    return deps.database.transaction(
+      (tx) => acquireLease(tx, { ...lease, nowMs, untilMs: nowMs + leaseMs }),
+      {
+        durable: false,
+      },
+    );
+  };
+  if (!(await acquire())) return nothing;
+  const lost = new AbortController();
+  const held = AbortSignal.any([signal, lost.signal]);
+  let renewedAt = performance.now();
+  const timer = setInterval(() => {
+    // A lease that could not be renewed in its time is somebody else's, whatever the clock says.
+    if (performance.now() - renewedAt > leaseMs - renewMs / 2) lost.abort(new Error("the lease ran out"));
+    acquire().then(
+      (isOurs) => {
+        if (isOurs) renewedAt = performance.now();
+        else lost.abort(new Error("another process does this now"));
+      },
+      () => {},
+    );
+  }, renewMs);
+  try {
+    return await work(held);
+  } finally {
+    clearInterval(timer);
+    await deps.database
+      .transaction((tx) => releaseLease(tx, lease), { durable: false })
+      .catch((error: unknown) => deps.log.warn({ error, region: region.name }, "a lease was not given back"));
+  }
+}
+
+/** Deletions that were made everywhere else while the region was away. Tells how many. */
+async function payDeletions(deps: RegionWorkerDeps, region: Region, signal: AbortSignal): Promise<Round> {
+  let [done, failed] = [0, 0];
+  while (!signal.aborted && !region.watch.isDown()) {
+    const nowMs = deps.clock.nowMs();
+    const owed = await listOwedDeletions(deps.database.read, region.name, { nowMs, limit: batchSize });
+    if (owed.length === 0) break;
+    for (const location of owed) {
+      if (signal.aborted || region.watch.isDown()) break;
+      if (await payDeletion(deps, region, location)) done += 1;
+      else failed += 1;
+    }
+  }
+  return { done, failed };
+}
+
+async function payDeletion(
+  { database, clock, log }: RegionWorkerDeps,
+  region: Region,
+  location: BlobLocation,
+): Promise<boolean> {
+  try {
+    await inRegion(region, answerMs, (store) => store.deleteBlob(location));
+    await database.transaction((tx) => forgetOwedDeletion(tx, region.name, location), { durable: false });
+    return true;
+  } catch (error) {
+    log.warn({ error, region: region.name }, "bytes could not be removed from a storage region");
+    const nextMs = clock.nowMs() + longestPauseMs;
+    await database.transaction((tx) => postponeDeletion(tx, region.name, location, nextMs), {
+      durable: false,
+    });
+    return false;
+  }
+}
+
+async function settle(
+  deps: RegionWorkerDeps,
+  region: Region,
+  blob: DuePlacement,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { database, clock, log } = deps;
+  try {
+    if (blob.state === "waiting") await copyTo(deps, region, blob, signal);
+    else await removeFrom(deps, region, blob);
+    return true;
+  } catch (error) {
+    // What was stopped, and what the region itself is at fault for, is no attempt.
+    if (signal.aborted || region.watch.isDown()) return false;
+    deps.onFailed(region.name);
+    log.warn(
+      { error, region: region.name, digest: blob.digest },
+      "a blob is not as wanted in a storage region",
+    );
+    const nextMs = clock.nowMs() + Math.min(firstPauseMs * 2 ** blob.attempts, longestPauseMs);
+    const text = error instanceof Error ? error.message : String(error);
+    await database.transaction((tx) => postpone(tx, blob.blobId, region.name, { nextMs, error: text }), {
+      durable: false,
+    });
+    return false;
+  }
+}
+
+async function copyTo(
+  { database, clock, regional, onCopied }: RegionWorkerDeps,
+  region: Region,
+  blob: DuePlacement,
+  signal: AbortSignal,
+): Promise<void> {
+  const bytes = await copyBlob(regional, blob, region, signal);
+  const nowMs = clock.nowMs();
+  const isWanted = await database.transaction((tx) => markPlaced(tx, blob, region.name, nowMs));
+  if (!isWanted) {
+    await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
+    return;
+  }
+  onCopied(region.name, bytes, nowMs - blob.sinceMs);
+}
+
+/** Takes a copy away that must not lie there; never the last one, whatever the rows say. */
+async function removeFrom(
+  { database, regional }: RegionWorkerDeps,
+  region: Region,
+  blob: DuePlacement,
+): Promise<void> {
+  const others = regional.regions.filter((other) => other !== region);
+  let isElsewhere = false;
+  for (const other of others) isElsewhere ||= await hasBlob(other, blob).catch(() => false);
+  if (!isElsewhere) throw new Error("no other storage region has it yet, so it stays");
+  await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
+  await database.transaction((tx) => forgetSurplus(tx, blob.blobId, region.name), { durable: false });
+}
+
+/** Rounds for every region, for ever: while there is work without a pause, else every `pollMs`. Own region first; of others only what they leave undone. */
+export function createRegionWorker(deps: RegionWorkerDeps): {
+  readonly start: () => void;
+  readonly stop: () => Promise<void>;
+} {
+  const stopping = new AbortController();
+  const running: Promise<void>[] = [];
+  async function run(region: Region, leaveToOthersMs: number): Promise<void> {
+    const { signal } = stopping;
+    while (!signal.aborted) {
+      const round = await workForRegion(deps, region, leaveToOthersMs, signal).catch((error: unknown) => {
+        deps.log.warn({ error, region: region.name }, "a round of copying to a storage region failed");
+        return nothing;
+      });
+      if (round.done > 0) continue;
+      // After failures only, another instance, which may reach what this one does not, gets a turn.
+      const pauseMs = round.failed > 0 ? 3 * pollMs : pollMs;
+      await wait(pauseMs, undefined, { signal }).catch(() => {});
+    }
+  }
+  return {
+    start() {
+      deps.regional.regions.forEach((region, index) => {
+        running.push(run(region, index === 0 ? 0 : othersMs));
+      });
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+const pollMs = 1_000;
+/** What instances of the region itself have not done by then, any other does. */
+const othersMs = 3_000;

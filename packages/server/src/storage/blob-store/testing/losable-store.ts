@@ -1,0 +1,25 @@
+import type { BlobStore } from "../blob-store.ts";
+
+/** A store that a test can lose: then every call fails, as when nobody answers. */
+export interface LosableStore {
+  readonly store: BlobStore;
+  isLost: boolean;
+  /** How often it was asked. */
+  calls: number;
+}
+
+export function losableStore(inner: BlobStore): LosableStore {
+  const losable: LosableStore = { isLost: false, calls: 0, store: inner };
+  const store = new Proxy(inner, {
+    get(target, name, receiver) {
+      const method: unknown = Reflect.get(target, name, receiver);
+      if (typeof method !== "function" || name === "close" || name === "list") return method;
+      return (...given: unknown[]) => {
+        losable.calls += 1;
+        if (losable.isLost) return Promise.reject(new Error("connection refused"));
+        return Reflect.apply(method, target, given) as unknown;
+      };
+    },
+  });
+  return Object.assign(losable, { store });
+}
