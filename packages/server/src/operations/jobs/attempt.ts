@@ -4,12 +4,12 @@ import type { Job } from "../../activity/jobs/job-store.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
-import type { GroupedWrites } from "./group-writes.ts";
 import { pauseMs } from "./pause-ms.ts";
-import { type Ending, endJob, holdJob, writeProgress } from "./running-job-store.ts";
+import { type Ending, holdJob, type JobProgress } from "./running-job-store.ts";
+import type { WriteNote } from "./write-together.ts";
 
 export interface AttemptDeps {
-  readonly write: GroupedWrites;
+  readonly write: WriteNote;
   readonly clock: Clock;
   readonly log: Log;
   readonly times: { readonly stopMs: number };
@@ -36,6 +36,7 @@ export interface Attempt {
 }
 
 const maxErrorCharacters = 1_000;
+const maxNoteCharacters = 500;
 const maxResultCharacters = 20_000;
 const endingTries = 5;
 
@@ -49,9 +50,7 @@ export function beginAttempt(deps: AttemptDeps, kind: JobKind, job: Job): Attemp
   const overdue = Promise.withResolvers<void>();
   const startedAtMs = performance.now();
   let why: Stop | undefined;
-  let news:
-    | { readonly done: number; readonly total: number | undefined; readonly note: string | undefined }
-    | undefined;
+  let news: JobProgress | undefined;
 
   function stop(reason: Stop): void {
     if (why !== undefined) return;
@@ -90,7 +89,7 @@ export function beginAttempt(deps: AttemptDeps, kind: JobKind, job: Job): Attemp
         news = {
           done: Math.trunc(done),
           total: total === undefined ? undefined : Math.trunc(total),
-          note: note?.slice(0, 500),
+          note: note === undefined ? undefined : storable(note, maxNoteCharacters),
         };
       },
     );
@@ -128,10 +127,7 @@ export function beginAttempt(deps: AttemptDeps, kind: JobKind, job: Job): Attemp
     for (let tries = 1; ; tries += 1) {
       try {
         // A power failure in the next moment means that it is run again, which it must bear anyway.
-        const isOurs = await deps.write(async (tx) => {
-          if (told !== undefined) await writeProgress(tx, job, told);
-          return endJob(tx, job, ending, clock.nowMs());
-        });
+        const isOurs = await deps.write({ job, progress: told, ending });
         if (!isOurs) return "lost";
         return ending.kind === "again" && !ending.isCounted ? "given-back" : ending.kind;
       } catch (error) {
@@ -169,7 +165,7 @@ export function beginAttempt(deps: AttemptDeps, kind: JobKind, job: Job): Attemp
       const told = news;
       if (told === undefined) return;
       news = undefined;
-      await deps.write((tx) => writeProgress(tx, job, told));
+      await deps.write({ job, progress: told, ending: undefined });
     },
     ended: run().catch((error: unknown) => log.error({ error }, "a job could not be ended")),
   };
@@ -183,8 +179,10 @@ const stopWords: Readonly<Record<Stop, string>> = {
 };
 
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : "unknown error")
-    .slice(0, maxErrorCharacters)
-    .replaceAll("\0", " ")
-    .toWellFormed();
+  return storable(error instanceof Error ? error.message : "unknown error", maxErrorCharacters);
+}
+
+/** What the database takes: notes of several jobs are written by one statement, and none may spoil it for the others. */
+function storable(text: string, maxCharacters: number): string {
+  return text.slice(0, maxCharacters).replaceAll("\0", " ").toWellFormed();
 }

@@ -14,28 +14,56 @@ export interface Work {
   readonly isJobDue: boolean;
   readonly isAnyAbandoned: boolean;
   readonly isScheduleDue: boolean;
+  /** Those that do not rest and have a job to be taken, the most urgent first. */
+  readonly ready: readonly ReadyKind[];
 }
 
-/** Whether there is anything for which a claim is worth while; undefined = nothing. One statement, which reads the first entries of a few indexes. */
+export interface ReadyKind {
+  readonly kind: string;
+  /** Of its most urgent job. */
+  readonly priority: number;
+  /** How many run on all instances. */
+  readonly running: number;
+}
+
+interface LookRow {
+  readonly kind: string;
+  readonly priority: number | null;
+  readonly running: number;
+  readonly due: unknown;
+  readonly abandoned: unknown;
+  readonly scheduled: unknown;
+}
+
+/**
+ * Whether there is anything for which a claim is worth while; undefined = nothing. One statement, which reads the first entries of a few indexes: each
+ * part asks for the first in an index's order, so that a planner that thinks most jobs are alike cannot prefer to read through those that are done.
+ */
 export async function findWork(
   db: Queryable,
   nowMs: number,
   kinds: readonly string[],
 ): Promise<Work | undefined> {
-  const { rows } = await sql<{ queued: unknown; due: unknown; abandoned: unknown; scheduled: unknown }>`select
-    exists (select 1 from jobs where state = 'queued' and kind in (${list(kinds)})) as queued,
-    exists (select 1 from jobs where state = 'waiting' and run_at_ms <= ${nowMs}) as due,
-    exists (select 1 from jobs where state = 'running' and lease_until_ms <= ${nowMs}) as abandoned,
-    exists (select 1 from job_kinds where next_slot_ms <= ${nowMs} and is_paused = 0 and name in (${list(kinds)})) as scheduled`.execute(
-    db,
-  );
-  const [row] = rows;
-  if (row === undefined || !(row.queued || row.due || row.abandoned || row.scheduled)) return undefined;
-  return {
-    isJobDue: Boolean(row.due),
-    isAnyAbandoned: Boolean(row.abandoned),
-    isScheduleDue: Boolean(row.scheduled),
+  const { rows } = await sql<LookRow>`
+    select k.name as kind,
+      case when k.is_paused = 0 then
+        (select j.priority from jobs j where j.state = 'queued' and j.kind = k.name order by j.priority desc limit 1)
+      end as priority,
+      (select count(*) from jobs r where r.state = 'running' and r.kind = k.name) as running,
+      coalesce((select run_at_ms from jobs where state = 'waiting' order by run_at_ms limit 1) <= ${nowMs}, false) as due,
+      exists (select 1 from jobs where state = 'running' and lease_until_ms <= ${nowMs}) as abandoned,
+      coalesce(k.is_paused = 0 and k.next_slot_ms <= ${nowMs}, false) as scheduled
+    from job_kinds k where k.name in (${sql.join(kinds)})`.execute(db);
+  const ready = rows
+    .flatMap(({ kind, priority, running }) => (priority === null ? [] : [{ kind, priority, running }]))
+    .toSorted((left, right) => right.priority - left.priority || (left.kind < right.kind ? -1 : 1));
+  const work = {
+    isJobDue: rows.some(({ due }) => Boolean(due)),
+    isAnyAbandoned: rows.some(({ abandoned }) => Boolean(abandoned)),
+    isScheduleDue: rows.some(({ scheduled }) => Boolean(scheduled)),
+    ready,
   };
+  return work.isJobDue || work.isAnyAbandoned || work.isScheduleDue || ready.length > 0 ? work : undefined;
 }
 
 /**
@@ -79,131 +107,90 @@ export async function listAbandoned(tx: Tx, nowMs: number, limit: number): Promi
   return (await skipLocked(tx, forUpdate(tx, query)).execute()).map(toJob);
 }
 
-export interface ReadyKind {
+/** The jobs of one kind and one priority that may be taken. */
+export interface Lane {
   readonly kind: string;
-  /** Of its most urgent job. */
   readonly priority: number;
-  /** How many run on all instances. */
-  readonly running: number;
 }
 
-/** Those of the kinds that do not rest and have a job to be taken, the most urgent first. */
-export async function listReadyKinds(tx: Tx, kinds: readonly string[]): Promise<readonly ReadyKind[]> {
-  const { rows } = await sql<{ kind: string; priority: number | null; running: number }>`
-    select k.name as kind,
-      (select j.priority from jobs j where j.state = 'queued' and j.kind = k.name order by j.priority desc limit 1) as priority,
-      (select count(*) from jobs r where r.state = 'running' and r.kind = k.name) as running
-    from job_kinds k where k.is_paused = 0 and k.name in (${list(kinds)})`.execute(tx);
-  return rows
-    .flatMap(({ kind, priority, running }) => (priority === null ? [] : [{ kind, priority, running }]))
-    .toSorted((left, right) => right.priority - left.priority || (left.kind < right.kind ? -1 : 1));
+export interface Lease {
+  readonly holder: string;
+  readonly nowMs: number;
+  readonly untilMs: number;
 }
 
-/** The next lower priority at which the kind has a job to be taken. */
-export async function findLowerPriority(tx: Tx, kind: string, than: number): Promise<number | undefined> {
-  const row = await tx
-    .selectFrom("jobs")
-    .select("priority")
-    .where("state", "=", sql.lit("queued"))
-    .where("kind", "=", kind)
-    .where("priority", "<", than)
-    .orderBy("priority", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.priority;
+export interface Taken {
+  /** In no order. */
+  readonly jobs: readonly Job[];
+  /** The next lower priority at which the kind has a job to be taken; unknown when this lane gave none. */
+  readonly lowerPriority: number | undefined;
 }
 
 /**
- * The namespaces that have a job of this kind and priority to be taken, in the order of their names, from the one after `after` on and then from the
- * beginning; at most `limit`. However many jobs each has: the index is jumped through from name to name.
+ * Begins so many jobs of the lane, by one statement, while namespaces take turns in the order of their names, beginning behind `after`; of each the oldest
+ * first. What it reads does not grow with the number of jobs: the index is jumped through from name to name. Jobs that somebody else holds at this
+ * moment are left out.
  */
-export async function listNamespacesInTurn(
+export async function takeJobs(
   tx: Tx,
-  lane: { readonly kind: string; readonly priority: number; readonly after: string; readonly limit: number },
-): Promise<readonly string[]> {
-  const behind = await jump(tx, lane, sql`j.namespace > ${lane.after}`, sql``);
-  if (behind.length >= lane.limit) return behind;
-  const before = await jump(
-    tx,
-    { ...lane, limit: lane.limit - behind.length },
-    sql`true`,
-    sql`and j.namespace <= ${lane.after}`,
-  );
-  return [...behind, ...before];
+  lane: Lane,
+  take: { readonly after: string; readonly wanted: number; readonly lease: Lease },
+): Promise<Taken> {
+  const { lease } = take;
+  const isPostgres = engineOf(tx) === "postgres";
+  // Rows are to be found by their ids. A planner would prefer the index of all that are queued, if it thinks them few, so the state is asked in a way that no
+  // index knows; and "in" a list from a recursive query, which it thinks long, would make it read the whole table.
+  const among = (query: RawBuilder<unknown>) =>
+    isPostgres ? sql`= any(array(${query}))` : sql`in (${query})`;
+  const free = sql`select id from jobs where id ${among(chosenIds(lane, take))} and state || '' = 'queued'`;
+  const held = isPostgres ? sql`${free} for update skip locked` : free;
+  const { rows } = await sql<Parameters<typeof toJob>[0] & { readonly lower: number | null }>`
+    update jobs set state = 'running', queued_key = null, lease_holder = ${lease.holder}, lease_until_ms = ${lease.untilMs},
+      fence = fence + 1, attempts = attempts + 1, started_at_ms = ${lease.nowMs}, is_cancel_wanted = 0,
+      progress_done = 0, progress_total = null, progress_note = null
+    where id ${among(held)}
+    returning ${sql.join(jobColumns.map((name) => sql.ref(name)))},
+      (select l.priority from jobs l where l.state = 'queued' and l.kind = ${lane.kind} and l.priority < ${lane.priority}
+        order by l.priority desc limit 1) as lower`.execute(tx);
+  return { jobs: rows.map(toJob), lowerPriority: rows[0]?.lower ?? undefined };
 }
 
-async function jump(
-  tx: Tx,
-  lane: { readonly kind: string; readonly priority: number; readonly limit: number },
-  start: RawBuilder<unknown>,
-  end: RawBuilder<unknown>,
-): Promise<readonly string[]> {
-  const inLane = sql`j.state = 'queued' and j.kind = ${lane.kind} and j.priority = ${lane.priority} ${end}`;
-  const { rows } = await sql<{ namespace: string }>`
-    with recursive turns (namespace) as (
-      select * from (select j.namespace from jobs j where ${inLane} and ${start} order by j.namespace limit 1) first_turn
+/**
+ * The ranges of namespaces look odd for what could be an equality: only so is the order not one that another index, the one of ids, has as well,
+ * in which all jobs that are done come first.
+ */
+function chosenIds(
+  lane: Lane,
+  { after, wanted }: { readonly after: string; readonly wanted: number },
+): RawBuilder<unknown> {
+  const inLane = sql`j.state = 'queued' and j.kind = ${lane.kind} and j.priority = ${lane.priority}`;
+  const nextName = (from: RawBuilder<unknown>) =>
+    sql`(select j.namespace from jobs j where ${inLane} and ${from} order by j.namespace limit 1)`;
+  const firstOf = (name: RawBuilder<unknown>, from: RawBuilder<unknown>) =>
+    sql`(select j.id from jobs j where ${inLane} and ${from} and j.namespace <= ${name} order by j.namespace, j.id limit 1)`;
+  return sql`
+    with recursive
+    behind (namespace, place) as (
+      select ${nextName(sql`j.namespace > ${after}`)}, 1
       union all
-      select (select j.namespace from jobs j where ${inLane} and j.namespace > turns.namespace order by j.namespace limit 1)
-      from turns where turns.namespace is not null
+      select ${nextName(sql`j.namespace > behind.namespace`)}, place + 1 from behind where namespace is not null and place < ${wanted}
+    ),
+    before (namespace, place) as (
+      select ${nextName(sql`j.namespace <= ${after}`)}, 1 + (select count(*) from behind where namespace is not null)
+      union all
+      select ${nextName(sql`j.namespace > before.namespace and j.namespace <= ${after}`)}, place + 1
+      from before where namespace is not null and place < ${wanted}
+    ),
+    turns (namespace, place) as (
+      select namespace, place from behind where namespace is not null
+      union all
+      select namespace, place from before where namespace is not null and place <= ${wanted}
+    ),
+    heads (namespace, place, id, round) as (
+      select namespace, place, ${firstOf(sql`turns.namespace`, sql`j.namespace >= turns.namespace`)}, 1 from turns
+      union all
+      select namespace, place, ${firstOf(sql`heads.namespace`, sql`(j.namespace, j.id) > (heads.namespace, heads.id)`)}, round + 1 from heads
+      where id is not null and round < ${wanted} and (select count(*) from turns) < ${wanted}
     )
-    select namespace from turns where namespace is not null limit ${lane.limit}`.execute(tx);
-  return rows.map(({ namespace }) => namespace);
-}
-
-/** The oldest jobs of each namespace, at most `each`, in the order of the namespaces. */
-export async function listHeads(
-  tx: Tx,
-  lane: {
-    readonly kind: string;
-    readonly priority: number;
-    readonly namespaces: readonly string[];
-    readonly each: number;
-  },
-): Promise<readonly { readonly id: number; readonly namespace: string }[]> {
-  const parts = lane.namespaces.map(
-    (namespace) => sql`select * from (select id, namespace from jobs
-      where state = 'queued' and kind = ${lane.kind} and priority = ${lane.priority} and namespace = ${namespace}
-      order by id limit ${lane.each}) heads`,
-  );
-  if (parts.length === 0) return [];
-  return (await sql<{ id: number; namespace: string }>`${sql.join(parts, sql` union all `)}`.execute(tx))
-    .rows;
-}
-
-/** Begins them; those that are no longer to be taken are left out. In no order. */
-export async function beginJobs(
-  tx: Tx,
-  ids: readonly number[],
-  lease: { readonly holder: string; readonly nowMs: number; readonly untilMs: number },
-): Promise<readonly Job[]> {
-  if (ids.length === 0) return [];
-  const free = tx
-    .selectFrom("jobs")
-    .select("id")
-    .where("id", "in", ids)
-    .where("state", "=", sql.lit("queued"));
-  const rows = await tx
-    .updateTable("jobs")
-    .set((eb) => ({
-      state: "running",
-      queued_key: null,
-      lease_holder: lease.holder,
-      lease_until_ms: lease.untilMs,
-      fence: eb("fence", "+", 1),
-      attempts: eb("attempts", "+", 1),
-      started_at_ms: lease.nowMs,
-      is_cancel_wanted: 0,
-      progress_done: 0,
-      progress_total: null,
-      progress_note: null,
-    }))
-    .where("id", "in", () => skipLocked(tx, forUpdate(tx, free)))
-    .where("state", "=", sql.lit("queued"))
-    .returning(jobColumns)
-    .execute();
-  return rows.map(toJob);
-}
-
-function list(names: readonly string[]): RawBuilder<unknown> {
-  return sql.join(names);
+    select id from heads where id is not null order by round, place limit ${wanted}`;
 }

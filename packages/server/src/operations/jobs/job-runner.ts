@@ -7,9 +7,9 @@ import type { Database } from "../../storage/database/database.ts";
 import { type Attempt, type AttemptDeps, beginAttempt } from "./attempt.ts";
 import { claimJobs, type Room } from "./claim-jobs.ts";
 import { findWork } from "./claim-store.ts";
-import { createGroupedWrites } from "./group-writes.ts";
 import { runSchedules } from "./run-schedules.ts";
 import { renewLeases } from "./running-job-store.ts";
+import { createTogetherWriter } from "./write-together.ts";
 
 export interface JobRunnerDeps {
   readonly database: Database;
@@ -59,6 +59,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   const seed = createRandom(deps.instanceId);
   let isStopping = false;
   let isWanted = false;
+  let isBusy = false;
   let lookedAtMs: number | undefined;
   let round: Promise<void> | undefined;
   let pollTimer: NodeJS.Timeout | undefined;
@@ -67,7 +68,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
 
   const attemptDeps: AttemptDeps = {
     ...deps,
-    write: createGroupedWrites(database),
+    write: createTogetherWriter(database, clock),
     random: seed,
     onEnded(job, outcome, durationMs) {
       attempts.delete(job.id);
@@ -92,21 +93,25 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   async function take(): Promise<boolean> {
     // With an embedded database nothing else in here lets go of the event loop; and jobs that end together are replaced together.
     await nextTurn();
+    isWanted = false; // whoever called until now has been heard
     const nowMs = clock.nowMs();
     lookedAtMs = nowMs; // also when the database does not answer: that is no fault of this process
-    const work = await findWork(database.read, nowMs, kindNames);
-    if (work === undefined) return false;
-    if (work.isScheduleDue) await runSchedules(database, kinds, nowMs);
-    const free = room();
+    // While there is work, the next claim looks by itself.
+    const isFull = attempts.size >= deps.atOnce;
+    if (!isBusy || isFull) {
+      const work = await findWork(database.read, nowMs, kindNames);
+      if (work === undefined) return false;
+      if (work.isScheduleDue) await runSchedules(database, kinds, nowMs);
+      if (isFull && !work.isJobDue && !work.isAnyAbandoned) return false;
+    }
     const claimed = await database.transaction(
       (tx) =>
         claimJobs(tx, {
           holder: deps.instanceId,
           nowMs,
-          work,
           leaseMs: times.leaseMs,
           kinds,
-          room: free,
+          room: room(),
           turns,
           random: seed,
         }),
@@ -116,8 +121,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       await pause(5 + 20 * seed());
       return true;
     }
-    for (const job of claimed) begin(job);
-    return claimed.length > 0 && attempts.size < deps.atOnce;
+    for (const job of claimed.jobs) begin(job);
+    isBusy = claimed.jobs.length > 0 && !claimed.isMore;
+    return claimed.isMore;
   }
 
   function begin(job: Job): void {
@@ -126,10 +132,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   }
 
   async function takeAll(): Promise<void> {
-    do {
-      isWanted = false;
-      while (!isStopping && (await take()));
-    } while (isWanted && !isStopping);
+    while (!isStopping && ((await take()) || isWanted));
   }
 
   function wake(): void {
@@ -151,6 +154,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     const kept = await database.transaction((tx) => renewLeases(tx, deps.instanceId, ids, untilMs), {
       durable: false,
     });
+    const told: Promise<void>[] = [];
     const fences = new Map(kept.map((row) => [row.id, row]));
     for (const id of ids) {
       const attempt = attempts.get(id);
@@ -158,8 +162,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       if (attempt === undefined) continue;
       if (row === undefined || row.fence !== attempt.fence) attempt.lose();
       else if (row.is_cancel_wanted === 1) attempt.cancel();
-      else await attempt.writeProgress();
+      else told.push(attempt.writeProgress());
     }
+    await Promise.all(told);
   }
 
   return {

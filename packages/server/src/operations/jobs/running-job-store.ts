@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Tx } from "../../storage/database/database.ts";
+import { engineOf } from "../../storage/database/engine-of.ts";
 import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 
 /** A job as whoever runs it knows it. Once the fence has moved on, nothing here changes the row any more. */
@@ -42,24 +43,6 @@ export async function renewLeases(
     .execute();
 }
 
-export async function writeProgress(
-  tx: Tx,
-  job: HeldJob,
-  progress: { readonly done: number; readonly total: number | undefined; readonly note: string | undefined },
-): Promise<void> {
-  await tx
-    .updateTable("jobs")
-    .set({
-      progress_done: progress.done,
-      progress_total: progress.total ?? null,
-      progress_note: progress.note ?? null,
-    })
-    .where("id", "=", job.id)
-    .where("fence", "=", job.fence)
-    .where("state", "=", sql.lit("running"))
-    .execute();
-}
-
 /** How an attempt ended. */
 export type Ending =
   | { readonly kind: "done"; readonly result: string | undefined }
@@ -72,27 +55,80 @@ export type Ending =
       readonly isCounted: boolean;
     };
 
-/** Writes down how an attempt ended; false = the job is not ours any more, and nothing is changed. */
-export async function endJob(tx: Tx, job: HeldJob, ending: Ending, nowMs: number): Promise<boolean> {
-  if (ending.kind === "again") return queueAgain(tx, job, ending, nowMs);
-  const row = await tx
-    .updateTable("jobs")
-    .set({
-      state: ending.kind,
-      lease_holder: null,
-      lease_until_ms: null,
-      finished_at_ms: nowMs,
-      ...(ending.kind === "done" ? { result: ending.result ?? null, error: null } : { error: ending.error }),
-    })
-    .where("id", "=", job.id)
-    .where("fence", "=", job.fence)
-    .where("state", "=", sql.lit("running"))
-    .returning("id")
-    .executeTakeFirst();
-  return row !== undefined;
+/** How far a job has come. */
+export interface JobProgress {
+  readonly done: number;
+  readonly total: number | undefined;
+  readonly note: string | undefined;
 }
 
-/** When another one of the same unique key waits by now, that one does the work and this one ends. */
+/** What an attempt has to say: how far it has come, how it ended, or both. */
+export interface JobNote {
+  readonly job: HeldJob;
+  readonly progress: JobProgress | undefined;
+  readonly ending: Ending | undefined;
+}
+
+/**
+ * Writes down what attempts say, all by one statement but for those that are to be tried again; tells the ids of those that are still ours. Nothing else
+ * is changed. One note a job; texts without NUL.
+ */
+export async function writeNotes(
+  tx: Tx,
+  notes: readonly JobNote[],
+  nowMs: number,
+): Promise<ReadonlySet<number>> {
+  const text = JSON.stringify(notes.map(asRow));
+  const isPostgres = engineOf(tx) === "postgres";
+  const each = isPostgres
+    ? sql`json_array_elements(${text}::json) as each (value)`
+    : sql`json_each(${text}) as each`;
+  const whole = (name: string) => sql`cast(value ->> ${sql.lit(name)} as bigint) as ${sql.ref(name)}`;
+  const word = (name: string) => sql`value ->> ${sql.lit(name)} as ${sql.ref(name)}`;
+  const fields = sql.join([
+    ...["id", "fence", "news", "done", "total"].map(whole),
+    ...["note", "state", "result", "error"].map(word),
+  ]);
+  // Rows are found by the primary key whatever the planner thinks of a list of unknown length.
+  const ids = sql`select id from said`;
+  const { rows } = await sql<{ id: number }>`
+    with said as (select ${fields} from ${each})
+    update jobs set
+      state = coalesce(said.state, jobs.state),
+      lease_holder = case when said.state is null then jobs.lease_holder end,
+      lease_until_ms = case when said.state is null then jobs.lease_until_ms end,
+      finished_at_ms = case when said.state is null then jobs.finished_at_ms else ${nowMs} end,
+      result = case when said.state = 'done' then said.result else jobs.result end,
+      error = case when said.state is null then jobs.error else said.error end,
+      progress_done = case when said.news = 1 then said.done else jobs.progress_done end,
+      progress_total = case when said.news = 1 then said.total else jobs.progress_total end,
+      progress_note = case when said.news = 1 then said.note else jobs.progress_note end
+    from said
+    where jobs.id ${isPostgres ? sql`= any(array(${ids}))` : sql`in (${ids})`}
+      and jobs.id = said.id and jobs.fence = said.fence and jobs.state || '' = 'running'
+    returning jobs.id`.execute(tx);
+  const ours = new Set(rows.map(({ id }) => id));
+  for (const { job, ending } of notes) {
+    if (ending?.kind === "again" && !(await queueAgain(tx, job, ending, nowMs))) ours.delete(job.id);
+  }
+  return ours;
+}
+
+function asRow({ job, progress, ending }: JobNote): object {
+  const ended = ending === undefined || ending.kind === "again" ? undefined : ending;
+  return {
+    id: job.id,
+    fence: job.fence,
+    ...(progress === undefined ? {} : { ...progress, news: 1 }),
+    state: ended?.kind,
+    result: ended?.kind === "done" ? ended.result : undefined,
+    error: ended?.kind === "done" ? undefined : ended?.error,
+  };
+}
+
+/**
+ * Another attempt; false = the job is not ours any more. When another one of the same unique key waits by now, that one does the work and this one ends.
+ */
 async function queueAgain(
   tx: Tx,
   job: HeldJob,

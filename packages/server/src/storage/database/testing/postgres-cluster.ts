@@ -24,9 +24,13 @@ export interface PostgresCluster {
 /**
  * Makes and starts a cluster (about 1.5 s) that listens on a socket in a private folder, not on the network. It does not survive
  * this process, even when it is killed. As root it runs as the user `postgres`, because the server refuses root. No fsync: what is
- * tested here is SQL, not the server's crash safety. `installRoot` has a folder for each version, as on Debian and Ubuntu. Throws when PostgreSQL is not installed.
+ * tested here is SQL, not the server's crash safety; whoever measures says otherwise by `settings`. `installRoot` has a folder for each version, as on Debian
+ * and Ubuntu. Throws when PostgreSQL is not installed.
  */
-export async function startPostgresCluster(installRoot = "/usr/lib/postgresql"): Promise<PostgresCluster> {
+export async function startPostgresCluster(
+  installRoot = "/usr/lib/postgresql",
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresCluster> {
   const binaries = findBinaries(installRoot);
   const isRoot = process.getuid?.() === 0;
   const folder = await mkdtemp(join(tmpdir(), "entrepot-postgres-"));
@@ -48,7 +52,7 @@ export async function startPostgresCluster(installRoot = "/usr/lib/postgresql"):
       "--no-sync",
     ];
     await runFirst([...asOwner, join(binaries, "initdb"), ...initdb]);
-    const server = await startServer([...asOwner, ...serverCommand(binaries, folder)], folder);
+    const server = await startServer([...asOwner, ...serverCommand(binaries, folder, settings)], folder);
     const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}`;
     const command = [
       ...asOwner,
@@ -91,7 +95,11 @@ function findBinaries(installRoot: string): string {
  * The server under a shell that waits for its input to end. The other end of that pipe is ours, so the server is stopped and its
  * files are removed when we stop it and as well when this process dies in whatever way.
  */
-function serverCommand(binaries: string, folder: string): readonly string[] {
+function serverCommand(
+  binaries: string,
+  folder: string,
+  more: Readonly<Record<string, string>>,
+): readonly string[] {
   const settings = {
     listen_addresses: "",
     unix_socket_directories: folder,
@@ -101,6 +109,7 @@ function serverCommand(binaries: string, folder: string): readonly string[] {
     full_page_writes: "off",
     autovacuum: "off",
     deadlock_timeout: "50ms", // tests make deadlocks on purpose
+    ...more,
   };
   const script = `"$@" & server=$!
 cat >/dev/null
