@@ -174,6 +174,7 @@ const commands: Readonly<Record<string, string>> = {
   "trust-rule set ci --issuer i --audience a --claim a=b --subject s": "system-trust-rules.replace",
   "trust-rule show acme/ci": "trust-rules.get",
   "trust-rule show ci": "system-trust-rules.get",
+  "verify --registry HOST": "verifications.create jobs.get",
   "user ls": "users.list",
   "user revoke-token anna 1": "users.access-tokens.revoke",
   "user rm anna --yes": "users.delete",
@@ -236,7 +237,6 @@ const notOfManagement = [
   "inspect",
   "copy",
   "rm",
-  "verify",
   "backup",
   "restore",
   "keys status",
@@ -280,6 +280,8 @@ describe("commands for endpoints", () => {
       "teams.list": { teams: [{ name: "release", role: "member" }] },
       "trust-rules.test": { isTaken: true },
       "audit.verify": { isIntact: true },
+      "jobs.get": { state: "done", result: { problems: 0 } },
+      "verifications.create": { jobId: 1 },
     });
     folder = await mkdtemp(join(tmpdir(), "entrepot-endpoints-"));
     const auth = Buffer.from("anna:secret").toString("base64");

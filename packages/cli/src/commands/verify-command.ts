@@ -1,9 +1,13 @@
-import type { Problem } from "@entrepot/server/app/verify";
+import type { Problem, VerifyReport } from "@entrepot/server/app/verify";
 import { Command } from "commander";
+import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
 import { formatBytes, formatTable } from "../format-text.ts";
+import { parseHostArgument } from "../image-argument.ts";
 import { parseWholeNumber } from "../parse-whole-number.ts";
 import { serverConfig } from "../server-config.ts";
+import { UsageError } from "../usage-error.ts";
+import { verifyRemotely } from "../verify-remotely.ts";
 
 interface VerifyCommandOptions {
   readonly repair?: true;
@@ -11,16 +15,17 @@ interface VerifyCommandOptions {
   readonly resume?: true;
   readonly parallel: string;
   readonly rate?: string;
+  readonly registry?: string;
 }
 
 const bytesPerMegabyte = 1_000_000;
 
-/** `entrepot verify`: rows against bytes, on the server's own machine. */
+/** `entrepot verify`: rows against bytes, on the server's own machine or by a running registry. */
 export function verifyCommand(contextOf: ContextOf): Command {
   return new Command("verify")
     .summary("check all content: rows against bytes, and bytes against digests")
     .description(
-      "Reads every blob and every manifest that the configuration's database and storage hold and checks digests, sizes, references and objects that nobody knows. The registry may be running. Exit code 1 when something is wrong that was not repaired.",
+      "Reads every blob and every manifest that the configuration's database and storage hold and checks digests, sizes, references and objects that nobody knows. The registry may be running; with --registry it does the work itself, as a job. Exit code 1 when something is wrong that was not repaired.",
     )
     .option(
       "--repair",
@@ -30,9 +35,32 @@ export function verifyCommand(contextOf: ContextOf): Command {
     .option("--resume", "go on with the blobs where a run that was interrupted stopped")
     .option("--parallel <n>", "blobs that are read at once", "2")
     .option("--rate <megabytes>", "read at most so much a second")
-    .addHelpText("after", "\nExamples:\n  entrepot verify --rate 50\n  entrepot verify --repair --json")
+    .option(
+      "--registry <host>",
+      "have this running registry do it, with the stored credentials of an auditor or, to repair, an administrator",
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  entrepot verify --rate 50\n  entrepot verify --repair --json\n  entrepot verify --registry registry.example.org --quick",
+    )
     .action(async (options: VerifyCommandOptions, command: Command) => {
       const context = contextOf(command);
+      const parallel = parseWholeNumber(options.parallel, "--parallel", 1, 64);
+      const rate =
+        options.rate === undefined ? undefined : parseWholeNumber(options.rate, "--rate", 1, 1_000_000);
+      if (options.registry !== undefined) {
+        if (options.resume === true) {
+          throw new UsageError("--resume is for the server's own machine; a job goes on by itself");
+        }
+        const host = parseHostArgument(options.registry);
+        await showRemote(context, host, {
+          repair: options.repair === true,
+          quick: options.quick === true,
+          parallel,
+          ...(rate === undefined ? {} : { megabytesPerSecond: rate }),
+        });
+        return;
+      }
       const problems: Problem[] = [];
       const { verify } = await import("@entrepot/server/app/verify");
       const report = await verify({
@@ -40,11 +68,8 @@ export function verifyCommand(contextOf: ContextOf): Command {
         repair: options.repair === true,
         hash: options.quick !== true,
         resume: options.resume === true,
-        parallel: parseWholeNumber(options.parallel, "--parallel", 1, 64),
-        bytesPerSecond:
-          options.rate === undefined
-            ? undefined
-            : parseWholeNumber(options.rate, "--rate", 1, 1_000_000) * bytesPerMegabyte,
+        parallel,
+        bytesPerSecond: rate === undefined ? undefined : rate * bytesPerMegabyte,
         signal: context.signal,
         onProblem: (problem) => {
           problems.push(problem);
@@ -59,16 +84,46 @@ export function verifyCommand(contextOf: ContextOf): Command {
           }
         },
       });
-      const rows = [
-        ["manifests", String(report.manifests)],
-        ["objects in storage", String(report.objects)],
-        ["blobs", `${report.blobs} (${formatBytes(report.bytes)})`],
-        ["problems", String(report.problems)],
-        ["in quarantine until pushed again", String(report.quarantined)],
-        ["not repaired", String(report.unrepaired)],
-        ["took", `${(report.durationMs / 1_000).toFixed(1)} s`],
-      ];
-      context.output.result({ ...report, found: problems }, formatTable(rows));
+      context.output.result({ ...report, found: problems }, formatTable(rowsOf(report)));
       if (report.unrepaired + report.quarantined > 0) process.exitCode = 1;
     });
+}
+
+async function showRemote(
+  context: CliContext,
+  host: string,
+  order: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { report, found } = await verifyRemotely(context, host, order);
+  for (const { outcome, kind, subject, detail, affects } of found) {
+    context.output.note(`${String(outcome)} ${String(kind)} ${String(subject)}: ${String(detail)}`);
+    if (Array.isArray(affects) && affects.length > 0) {
+      context.output.note(`  needed by ${affects.map(String).join(", ")}`);
+    }
+  }
+  const count = (name: string) => (typeof report[name] === "number" ? report[name] : 0);
+  const numbers = {
+    manifests: count("manifests"),
+    objects: count("objects"),
+    blobs: count("blobs"),
+    bytes: count("bytes"),
+    problems: count("problems"),
+    quarantined: count("quarantined"),
+    unrepaired: count("unrepaired"),
+    durationMs: count("durationMs"),
+  };
+  context.output.result({ ...numbers, found }, formatTable(rowsOf(numbers)));
+  if (numbers.unrepaired + numbers.quarantined > 0) process.exitCode = 1;
+}
+
+function rowsOf(report: VerifyReport): readonly (readonly string[])[] {
+  return [
+    ["manifests", String(report.manifests)],
+    ["objects in storage", String(report.objects)],
+    ["blobs", `${report.blobs} (${formatBytes(report.bytes)})`],
+    ["problems", String(report.problems)],
+    ["in quarantine until pushed again", String(report.quarantined)],
+    ["not repaired", String(report.unrepaired)],
+    ["took", `${(report.durationMs / 1_000).toFixed(1)} s`],
+  ];
 }

@@ -28,6 +28,7 @@ import { declareInstanceMetrics } from "../operations/metrics/instance-metrics.t
 import { metricsEndpoints } from "../operations/metrics/metrics-routes.ts";
 import type { Regions } from "../operations/regions/regions.ts";
 import { traceEndpoints, traceKinds, traceStorage } from "../operations/tracing/with-tracing.ts";
+import { verificationEndpoints } from "../operations/verify/verification-routes.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { BlobStore, UploadId } from "../storage/blob-store/blob-store.ts";
 import { declareBlobStoreMetrics } from "../storage/blob-store/blob-store-metrics.ts";
@@ -35,7 +36,12 @@ import { withMetrics } from "../storage/blob-store/with-metrics.ts";
 import { withRetry } from "../storage/blob-store/with-retry.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { buildRegions } from "./build-regions.ts";
-import { type HousekeepingAreas, housekeepingKinds, strayGraceOf } from "./housekeeping-kinds.ts";
+import {
+  type HousekeepingAreas,
+  housekeepingKinds,
+  strayGraceOf,
+  verifyDepsOf,
+} from "./housekeeping-kinds.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { programVersion } from "./program-version.ts";
 
@@ -192,6 +198,11 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     ...areas.jobs.endpoints,
     ...areas.regions.endpoints,
     ...strayEndpoints({ ...areas.stores, log: areas.log, strayGraceMs: strayGraceOf(config) }),
+    ...verificationEndpoints({
+      ...verifyDepsOf(config, areas.stores),
+      access: areas.stores.access,
+      wake: areas.jobs.wake,
+    }),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),
     ...openapiEndpoints(() => all),

@@ -8,6 +8,8 @@ import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-c
 import { clearStrays } from "../lifecycle/strays/clear-strays.ts";
 import { countStorageKind } from "../operations/metrics/count-storage.ts";
 import type { Regions } from "../operations/regions/regions.ts";
+import { verificationKind } from "../operations/verify/verification-kind.ts";
+import type { VerifyDeps } from "../operations/verify/verify-deps.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Stores } from "./open-stores.ts";
 
@@ -27,6 +29,12 @@ const byCollector = byPartOfRegistry("garbage-collector");
 /** Older than any upload may become, and at least a day: clocks of other machines may differ, and rows come after bytes. */
 export function strayGraceOf(config: Config): number {
   return Math.max(dayMs, config.uploadExpiryHours * 3_600_000 + config.gcGraceSeconds * 1_000);
+}
+
+/** With what content is checked beside a running registry. */
+export function verifyDepsOf(config: Config, stores: Stores): VerifyDeps {
+  const { database, blobs, clock } = stores;
+  return { database, blobs, clock, sparse: config.sparseManifests, strayGraceMs: strayGraceOf(config) };
 }
 
 /** What keeps the house in order, each by its own schedule, on one instance at a time: what fails holds nothing else up. */
@@ -56,6 +64,7 @@ export function housekeepingKinds(
     areas.collector.kind,
     ...areas.regions.kinds,
     countStorageKind({ database, clock }),
+    verificationKind(verifyDepsOf(config, stores)),
     chore("uploads.expire", "Drops uploads that nobody has touched for long.", async (_job, signal) => {
       const expiry = { expiryMs: config.uploadExpiryHours * 3_600_000, limit: batch };
       let dropped = 0;

@@ -224,6 +224,29 @@ eachDatabase((open) => {
     assert.deepEqual((await run()).problems, []);
   });
 
+  test("a run that ends in the middle is gone on with after the blobs that it looked at, a whole page of them", async (t) => {
+    const { registry, run } = await start(open, t);
+    const layers = Array.from({ length: 220 }, (_, index) => `many ${index}`);
+    await pushImage(registry, app, { layers }, ["many"]);
+    const stop = new AbortController();
+    let looked = 0;
+    const stopsAfterOnePage = {
+      signal: stop.signal,
+      onProgress: ({ phase, blobs }: { readonly phase: string; readonly blobs: number }) => {
+        if (phase !== "blobs") return;
+        looked = blobs;
+        if (blobs >= 200) stop.abort(new Error("the machine is gone"));
+      },
+    };
+    await assert.rejects(run(stopsAfterOnePage), /the machine is gone/);
+    assert.equal(looked, 200);
+    const all = 3 + layers.length;
+    const rest = await run({ resume: true });
+    assert.equal(rest.report.blobs, all - 200);
+    assert.deepEqual(rest.problems, []);
+    assert.equal((await run({ resume: true })).report.blobs, all, "a run that came to its end begins anew");
+  });
+
   test("a run that is interrupted stops, and the next goes on where it was", async (t) => {
     const { run } = await start(open, t);
     const stop = new AbortController();
