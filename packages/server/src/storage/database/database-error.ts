@@ -91,9 +91,10 @@ function translatePostgres(error: PostgresError): unknown {
     });
   }
   if (code === "57014" || code === "55P03") return unavailable("the database took too long", error); // query_canceled, lock_not_available
-  // connection exceptions, insufficient resources, operator intervention, system errors, no such role or database, and
+  if (code.startsWith("28")) return unavailable("the database refuses the user or the password", error);
+  // connection exceptions, insufficient resources, operator intervention, system errors, no such database, and
   // read_only_sql_transaction: the server has become a standby
-  if (/^(08|53|57|58|28|3D)/.test(code) || code === "25006" || code === "25P03") return connectionLost(error);
+  if (/^(08|53|57|58|3D)/.test(code) || code === "25006" || code === "25P03") return connectionLost(error);
   return error;
 }
 
