@@ -4,6 +4,7 @@ import { blobStoreContract } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { createBucket } from "../testing/create-bucket.ts";
 import { s3FaultTests } from "../testing/s3-faults.ts";
+import { versionedBucketTests } from "../testing/s3-versioned-bucket.ts";
 import {
   missingObjectServer,
   type ObjectServer,
@@ -34,6 +35,7 @@ for (const name of objectServers) {
       () => server,
       () => bucket,
     );
+    if (name === "ceph") versionedBucketTests(() => server);
     if (name === "ceph") blobStoreContract(`${name}, checksums everywhere,`, open("&checksums=supported"));
   });
 }
