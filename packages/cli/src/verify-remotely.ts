@@ -45,8 +45,9 @@ export async function verifyRemotely(
       const { found, ...report } = result;
       return { report, found: Array.isArray(found) ? found.filter(isObject) : [] };
     }
-    if (ended.includes(String(state)))
-      throw new Error(`job ${id} is ${String(state)}: ${String(error ?? "")}`);
+    if (typeof state === "string" && ended.includes(state)) {
+      throw new Error(`job ${id} is ${state}${typeof error === "string" ? `: ${error}` : ""}`);
+    }
     await wait(lookEveryMs, undefined, { signal: context.signal });
   }
 }

@@ -30,7 +30,8 @@ export function verificationEndpoints(
         if (order.repair === true && !deps.access.isAdministrator(call.actor)) {
           throw new AppError("DENIED", "only administrators have content repaired");
         }
-        const uniqueKey = JSON.stringify(Object.entries(order).sort());
+        const { repair, quick, parallel, megabytesPerSecond } = order;
+        const uniqueKey = JSON.stringify([repair, quick, parallel, megabytesPerSecond]);
         const draft = await draftJob(kind, order, { uniqueKey });
         const nowMs = deps.clock.nowMs();
         const jobId = await deps.database.transaction(async (tx) => {
