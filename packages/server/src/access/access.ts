@@ -1,5 +1,6 @@
 import type { RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { NamespaceAction, RepositoryAction, RepositoryState, Visibility } from "./actions.ts";
 import type { Actor } from "./actor.ts";
 import type { Right } from "./permit.ts";
@@ -25,7 +26,7 @@ export interface Access {
    * As `decide`, for addresses: a name that no repository has now, but one had that the actor may pull, leads to that one, under its present
    * name. It can be pulled by its old name, and that is all: everything else is `denied`. To everybody else it is a name that nobody has.
    */
-  locate(actor: Actor, action: RepositoryAction, repository: RepositoryName): Promise<Located>;
+  locate(actor: Actor, action: RepositoryAction, repository: RepositoryName): MaybePromise<Located>;
   /** Whether the actor may do `action` to the repository of that name, existing or, for 'push', to be created by the push; by old names as `locate`. */
   decide(actor: Actor, action: RepositoryAction, repository: RepositoryName): Promise<Decision>;
   /** The part of `actions` that `decide` would allow, ignoring the actor's `limits`: what a token may carry. */
@@ -104,7 +105,7 @@ export interface ListedRepository {
  */
 export interface DecisionDelegate {
   /** The authority that decides for the repository; undefined = our own grants do. */
-  authorityOf(repository: string): Promise<string | undefined>;
+  authorityOf(repository: string): MaybePromise<string | undefined>;
   /** Every path whose content somebody outside decides about. */
   delegatedPatterns(): Promise<readonly RepositoryPattern[]>;
   /**

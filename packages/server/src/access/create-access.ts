@@ -1,5 +1,6 @@
 import { type RepositoryName, tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Scope } from "@entrepot/oci/scope";
+import { type MaybePromise, whenReady } from "../lib/maybe-promise.ts";
 import type { Access, DecisionDelegate, Located } from "./access.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { type NamespaceAction, type RepositoryAction, repositoryActions } from "./actions.ts";
@@ -16,7 +17,7 @@ export function createAccess(deps: AccessDeps): Access {
   const { database, cache, clock, anonymousAccess, defaultNamespace, delegate } = deps;
   const readableRepositories = createReadableLister(deps, authorityOver);
 
-  function factsFor(userId: number, repository: string): Promise<RightsFacts> {
+  function factsFor(userId: number, repository: string): MaybePromise<RightsFacts> {
     return cache.get(`rights ${userId} ${repository}`, () =>
       loadRights(database.read, { userId, repository, namespace: namespaceOf(repository, defaultNamespace) }),
     );
@@ -26,25 +27,27 @@ export function createAccess(deps: AccessDeps): Access {
     factsFor(actor.kind === "user" ? actor.userId : 0, repository);
 
   /** What the actor's own rights allow, whatever credential was shown. */
-  async function rights(
+  function rights(
     actor: Actor,
     repository: string,
     facts: RightsFacts,
-  ): Promise<readonly RepositoryAction[]> {
-    const authority = await authorityOver(actor, repository);
-    if (delegate !== undefined && authority !== undefined) {
-      const outside = await outsideRights(delegate, { authority, actor, repository, facts });
-      return outside.filter((action) => isPossible(facts.state, action));
-    }
-    if (isVouchedFor(actor)) {
-      return atPlace(facts, repositoryActions).filter((action) => isPossible(facts.state, action));
-    }
-    const sources = rightsFrom(facts, askerOf(actor, repository), { anonymousAccess, nowMs: clock.nowMs() });
-    return union(sources).filter((action) => isPossible(facts.state, action));
+  ): MaybePromise<readonly RepositoryAction[]> {
+    return whenReady(authorityOver(actor, repository), (authority) => {
+      const all =
+        delegate === undefined || authority === undefined
+          ? rightsHere(actor, repository, facts)
+          : outsideRights(delegate, { authority, actor, repository, facts });
+      return whenReady(all, (actions) => actions.filter((action) => isPossible(facts.state, action)));
+    });
+  }
+
+  function rightsHere(actor: Actor, repository: string, facts: RightsFacts): readonly RepositoryAction[] {
+    if (isVouchedFor(actor)) return atPlace(facts, repositoryActions);
+    return union(rightsFrom(facts, askerOf(actor, repository), { anonymousAccess, nowMs: clock.nowMs() }));
   }
 
   /** The house's own administrators can always look after what is kept in it. */
-  async function authorityOver(actor: Actor, repository: string): Promise<string | undefined> {
+  function authorityOver(actor: Actor, repository: string): MaybePromise<string | undefined> {
     return isRegistryAdmin(actor) ? undefined : delegate?.authorityOf(repository);
   }
 
@@ -72,19 +75,26 @@ export function createAccess(deps: AccessDeps): Access {
     return undefined;
   }
 
-  async function locate(
+  function locate(actor: Actor, action: RepositoryAction, repository: RepositoryName): MaybePromise<Located> {
+    return whenReady(factsOf(actor, repository), (facts) => {
+      const present = facts.movedTo === undefined ? undefined : follow(actor, repository, facts);
+      return whenReady(present, (name) => {
+        if (name !== undefined) return decided(actor, action, { asked: repository, name }, action === "pull");
+        return whenReady(rights(actor, repository, facts), (rightsOfActor) => {
+          const mayDo = rightsOfActor.includes(action) && carries(actor.credentialScopes, action, repository);
+          return decided(actor, action, { asked: repository, name: repository }, mayDo);
+        });
+      });
+    });
+  }
+
+  /** Whether the token presented carries what the actor may do. */
+  function decided(
     actor: Actor,
     action: RepositoryAction,
-    repository: RepositoryName,
-  ): Promise<Located> {
-    const facts = await factsOf(actor, repository);
-    const present = facts.movedTo === undefined ? undefined : await follow(actor, repository, facts);
-    const mayDo =
-      present === undefined
-        ? (await rights(actor, repository, facts)).includes(action) &&
-          carries(actor.credentialScopes, action, repository)
-        : action === "pull";
-    const name = present ?? repository;
+    { asked: repository, name }: { readonly asked: RepositoryName; readonly name: RepositoryName },
+    mayDo: boolean,
+  ): Located {
     if (mayDo && (isWithin(actor.limits, repository, action) || isWithin(actor.limits, name, action))) {
       return { decision: "allowed", name };
     }

@@ -1,6 +1,7 @@
 import { literalPrefixOf, matchesRepository, type RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { Scope } from "@entrepot/oci/scope";
 import { AppError } from "../lib/app-error.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Access, DecisionDelegate, ListedRepository } from "./access.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import type { Visibility } from "./actions.ts";
@@ -13,7 +14,7 @@ import { loadListable } from "./rights-store.ts";
 /** The half of `Access` that lists: what the actor may read, as candidates for one statement and a last word on each row. */
 export function createReadableLister(
   deps: AccessDeps,
-  authorityOver: (actor: Actor, repository: string) => Promise<string | undefined>,
+  authorityOver: (actor: Actor, repository: string) => MaybePromise<string | undefined>,
 ): Access["readableRepositories"] {
   const { database, cache, clock, anonymousAccess, delegate } = deps;
 

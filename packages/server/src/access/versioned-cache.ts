@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import { createLru } from "../lib/create-lru.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Database } from "../storage/database/database.ts";
 import { readAccessVersion } from "./access-version-store.ts";
 
@@ -9,10 +10,10 @@ import { readAccessVersion } from "./access-version-store.ts";
  * PostgreSQL when another tells of it, and once a second anyway. So a revocation holds everywhere within about a second.
  */
 export interface VersionedCache {
-  /** The fact, loaded if it is not certainly current. Absence (`undefined` inside a fact) may be part of a fact. */
-  get<V extends object>(key: string, load: () => Promise<V>): Promise<V>;
+  /** The fact: at once when it is certainly current, else loaded. Absence (`undefined` inside a fact) may be part of a fact. */
+  get<V extends object>(key: string, load: () => Promise<V>): MaybePromise<V>;
   /** As `get`, but absence is not kept: what is looked up by a name or a hash may be made at any moment, and that changes nobody's rights. */
-  find<V extends object>(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
+  find<V extends object>(key: string, load: () => Promise<V | undefined>): MaybePromise<V | undefined>;
   /** To be called after the commit of every change of rights in this process. */
   changed(): void;
 }
@@ -61,31 +62,34 @@ export function createVersionedCache(
     checkedAtMs = startedAtMs;
   }
 
-  async function find<V extends object>(
+  function find<V extends object>(
     key: string,
     load: () => Promise<V | undefined>,
-  ): Promise<V | undefined> {
+  ): MaybePromise<V | undefined> {
     const refreshing = refresh();
-    if (refreshing !== undefined) {
-      await refreshing;
-      // The look-up may have begun for somebody else, before the change that this caller must see.
-      await refresh();
-    }
+    if (refreshing === undefined) return keptOrLoaded(key, load);
+    // The look-up may have begun for somebody else, before the change that this caller must see.
+    return refreshing.then(refresh).then(() => keptOrLoaded(key, load));
+  }
+
+  function keptOrLoaded<V extends object>(
+    key: string,
+    load: () => Promise<V | undefined>,
+  ): MaybePromise<V | undefined> {
     const kept = entries.get(key);
     if (kept !== undefined) return kept as V; // as: every key is used with one kind of fact
     const before = generation;
-    const fact = await load();
-    // What was read before a change must not be kept after it.
-    if (fact !== undefined && before === generation) entries.set(key, fact);
-    return fact;
+    return load().then((fact) => {
+      // What was read before a change must not be kept after it.
+      if (fact !== undefined && before === generation) entries.set(key, fact);
+      return fact;
+    });
   }
 
   return {
     find,
-    async get<V extends object>(key: string, load: () => Promise<V>): Promise<V> {
-      // as: `load` tells something always
-      return (await find(key, load)) as V;
-    },
+    // as: `load` tells something always
+    get: <V extends object>(key: string, load: () => Promise<V>) => find(key, load) as MaybePromise<V>,
     changed: forgetAll,
   };
 }

@@ -82,11 +82,11 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const endpoints = gatherEndpoints(config, areas);
   const server: HttpServer = await createHttpServer({
     endpoints: tracing === undefined ? endpoints : traceEndpoints(endpoints, tracing),
-    authenticate: (headers, address, site) => stores.identity.authenticate(headers, address, site),
+    authenticate: stores.identity.authenticate,
     signInRules: stores.identity.signInRules,
     access: stores.access,
     tokenService: config.tokenService,
-    admit: (actor, endpoint) => stores.identity.admit(actor, endpoint),
+    admit: stores.identity.admit,
     onServed(served) {
       numbers.served(served);
       stores.identity.recordUsage(served);

@@ -63,11 +63,11 @@ export async function openStores(config: Config, log: Log, tracing?: Tracing): P
     onStatement: tracing === undefined ? undefined : traceStatements(tracing, engineName(config.databaseUrl)),
     log,
   });
-  // Asked several times by every request; it is a quarter of the cost of a pull that comes from memory.
-  const database: Database = {
-    ...opened,
-    foreignChangeStamp: oncePerTurn(() => opened.foreignChangeStamp()),
-  };
+  // Asked several times by every request; on SQLite it is system calls, a quarter of the cost of a pull that comes from memory.
+  const foreignChangeStamp = oncePerTurn(() => opened.foreignChangeStamp());
+  const noticeStamp: Database["noticeStamp"] =
+    opened.engine === "sqlite" ? foreignChangeStamp : (topic) => opened.noticeStamp(topic);
+  const database: Database = { ...opened, foreignChangeStamp, noticeStamp };
   const { box, stop } = await openSecretBox(secretKeyOptionsOf(config), database, clock, log);
   const stores = assembleStores(config, log, {
     database,

@@ -2,12 +2,13 @@ import { formatBearerChallenge } from "@entrepot/oci/challenge";
 import { quoted } from "@entrepot/oci/oci-error";
 import { parseRepositoryName, type RepositoryName } from "@entrepot/oci/repository-name";
 import { formatScopes, mergeScopes, type Scope } from "@entrepot/oci/scope";
-import type { Access } from "../access/access.ts";
+import type { Access, Located } from "../access/access.ts";
 import type { NamespaceAction, RepositoryAction } from "../access/actions.ts";
 import { type Actor, isLimited } from "../access/actor.ts";
 import { carries, tagLimits } from "../access/credential-scope.ts";
 import { AppError } from "../lib/app-error.ts";
 import { assertNever } from "../lib/assert-never.ts";
+import { type MaybePromise, whenReady } from "../lib/maybe-promise.ts";
 import type { Endpoint, Permission } from "./endpoint.ts";
 
 interface Target {
@@ -19,12 +20,12 @@ interface Target {
  * Checks an endpoint's permission before its handler runs. Throws `UNAUTHORIZED` (→ challenge) or `DENIED`. Answers the parameters to work with: the
  * ones given, but for the present name in place of one that a repository had before.
  */
-export async function authorize(
+export function authorize(
   access: Access,
   actor: Actor,
   endpoint: Endpoint,
   target: Target,
-): Promise<Target["params"]> {
+): MaybePromise<Target["params"]> {
   refuseMisplaced(actor, endpoint);
   if (endpoint.can.who === "repository") {
     return authorizeRepository(access, actor, {
@@ -33,32 +34,42 @@ export async function authorize(
       honoursTagLimits: endpoint.honoursTagLimits === true,
     });
   }
-  await authorizeOther(access, actor, endpoint.can, target);
-  return target.params;
+  return authorizeOther(access, actor, endpoint.can, target).then(() => target.params);
 }
 
-async function authorizeRepository(
+function authorizeRepository(
   access: Access,
   actor: Actor,
   asked: Pick<Target, "params"> & {
     readonly can: Extract<Permission, { who: "repository" }>;
     readonly honoursTagLimits: boolean;
   },
-): Promise<Target["params"]> {
+): MaybePromise<Target["params"]> {
   const { can, params } = asked;
   const repository = parseRepositoryName(params["name"] ?? "");
-  const { decision, name } = await access.locate(actor, can.action, repository);
-  if (
-    decision === "allowed" &&
-    !asked.honoursTagLimits &&
-    isForSomeTags(actor, can.action, [repository, name])
-  ) {
-    throw new AppError(
-      "DENIED",
-      "the credential is limited to some tags, and this is about the whole repository",
-    );
-  }
-  if (decision === "allowed") return name === repository ? params : { ...params, name };
+  return whenReady(access.locate(actor, can.action, repository), (located) => {
+    if (located.decision !== "allowed")
+      return refuseRepository(access, actor, asked, { repository, located });
+    const { name } = located;
+    if (!asked.honoursTagLimits && isForSomeTags(actor, can.action, [repository, name])) {
+      throw new AppError(
+        "DENIED",
+        "the credential is limited to some tags, and this is about the whole repository",
+      );
+    }
+    return name === repository ? params : { ...params, name };
+  });
+}
+
+/** Unless the actor oversees it, where that counts. */
+async function refuseRepository(
+  access: Access,
+  actor: Actor,
+  { can, params }: Pick<Target, "params"> & { readonly can: Extract<Permission, { who: "repository" }> },
+  found: { readonly repository: RepositoryName; readonly located: Located },
+): Promise<Target["params"]> {
+  const { repository } = found;
+  const { decision, name } = found.located;
   if (can.orOverseer === true && (await oversees(access, actor, repository))) return params;
   if (decision === "unauthenticated") throw signIn();
   if (decision === "insufficient-scope") {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
 import { authorize, challengeFor } from "./authorize.ts";
 import { bearerMark } from "./bearer-mark.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
@@ -146,10 +147,15 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     limitRate(progress, deps.rateLimiter.byAddress(progress.remoteAddress));
     if (endpoint.can.who !== "public") {
       checkName(endpoint, progress.params);
-      progress.actor = await authenticate(deps, request, progress);
+      // Each is nearly always there at once, and then nobody waits.
+      const actor = authenticate(deps, request, progress);
+      progress.actor = actor instanceof Promise ? await actor : actor;
+      if (progress.presented === "bad-token") progress.presented = "narrow-token";
       limitRate(progress, deps.rateLimiter.byActor(progress.actor));
-      params = await authorize(deps.access, progress.actor, endpoint, target);
-      await deps.admit?.(progress.actor, endpoint);
+      const authorized = authorize(deps.access, progress.actor, endpoint, target);
+      params = authorized instanceof Promise ? await authorized : authorized;
+      const admitted = deps.admit?.(progress.actor, endpoint);
+      if (admitted !== undefined) await admitted;
       const { signInRules, clock } = deps;
       if (signInRules !== undefined && isBelow(progress.pathname, "/api/v1")) {
         await checkSignIn(signInRules, progress.actor, endpoint, params, clock.nowMs());
@@ -158,7 +164,8 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     if (incoming.expectsContinue) incoming.response.writeContinue();
     progress.hasBegunBody = true;
     if (endpoint.query !== undefined) checkQuery(endpoint.query, target.query);
-    const { body, bodyBytes } = await checkedBody(deps, incoming, endpoint);
+    const check = deps.bodyChecks.get(endpoint);
+    const { body, bodyBytes } = check === undefined ? noBody : await checkedBody(deps, incoming, check);
     const { headers } = request;
     const { origin, remoteAddress } = progress;
     return await endpoint.handle(
@@ -213,7 +220,7 @@ function find(deps: HandlerDeps, method: string, progress: Progress): Endpoint {
   });
 }
 
-async function authenticate(deps: HandlerDeps, request: IncomingMessage, progress: Progress): Promise<Actor> {
+function authenticate(deps: HandlerDeps, request: IncomingMessage, progress: Progress): MaybePromise<Actor> {
   const header = request.headers.authorization;
   const isToken = header !== undefined && /^bearer /i.test(header);
   if (header !== undefined) progress.presented = isToken ? "bad-token" : "password";
@@ -224,18 +231,14 @@ async function authenticate(deps: HandlerDeps, request: IncomingMessage, progres
   const goesOn = isToken ? endpoint?.goesOn : undefined;
   const takesEndedToken = goesOn && (async () => goesOn(params, bearerMark(headers) ?? ""));
   const target = { params, query, takesEndedToken };
-  const actor = await deps.authenticate(headers, progress.remoteAddress, site, target);
-  if (isToken) progress.presented = "narrow-token";
-  return actor;
+  return deps.authenticate(headers, progress.remoteAddress, site, target);
 }
 
 async function checkedBody(
   deps: HandlerDeps,
   incoming: Incoming,
-  endpoint: Endpoint,
+  check: BodyCheck,
 ): Promise<Pick<Request, "body" | "bodyBytes">> {
-  const check = deps.bodyChecks.get(endpoint);
-  if (check === undefined) return noBody;
   const { request, departure } = incoming;
   const late = new AbortController();
   const { requestTimeoutMs } = deps.limits;

@@ -4,6 +4,7 @@ import type { Access } from "../access/access.ts";
 import type { Actor } from "../access/actor.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Answered } from "./answered.ts";
 import type { SignInRules } from "./check-sign-in.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -17,7 +18,7 @@ export interface HttpDeps {
     remoteAddress: string,
     site: CallSite | undefined,
     target: RequestTarget,
-  ) => Promise<Actor>;
+  ) => MaybePromise<Actor>;
   /** Undefined = nobody must prove more than who they are. */
   readonly signInRules?: SignInRules | undefined;
   readonly access: Access;

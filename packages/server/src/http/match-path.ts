@@ -21,7 +21,7 @@ interface Template {
 export function createMatcher(endpoints: readonly Endpoint[]): (method: string, pathname: string) => Match {
   const templates = endpoints.map(toTemplate).sort((left, right) => weight(right) - weight(left));
   const bySurface = groupBySurface(templates);
-  return (method, pathname) => {
+  return remember((method, pathname) => {
     const segments = pathname.split("/");
     const candidates = bySurface.get(segments[1] ?? "") ?? bySurface.get(anySurface) ?? [];
     const allowed: HttpMethod[] = [];
@@ -36,6 +36,29 @@ export function createMatcher(endpoints: readonly Endpoint[]): (method: string, 
     return allowed.length > 0
       ? { kind: "wrong-method", allowed: [...new Set(allowed)] }
       : { kind: "unknown" };
+  });
+}
+
+const maxRemembered = 2_000;
+const maxRememberedLength = 300;
+
+/** Clients ask for the same again and again. When there is no room for more, all is forgotten: that costs less than knowing what was used last. */
+function remember(match: (method: string, pathname: string) => Match): typeof match {
+  const known = new Map<string, Map<string, Match>>();
+  let size = 0;
+  return (method, pathname) => {
+    const kept = known.get(method)?.get(pathname);
+    if (kept !== undefined) return kept;
+    const found = match(method, pathname);
+    if (found.kind !== "found" || pathname.length > maxRememberedLength) return found;
+    if (size === maxRemembered) {
+      known.clear();
+      size = 0;
+    }
+    const ofMethod = known.get(method) ?? new Map<string, Match>();
+    known.set(method, ofMethod.set(pathname, found));
+    size += 1;
+    return found;
   };
 }
 

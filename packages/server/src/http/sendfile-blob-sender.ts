@@ -1,3 +1,4 @@
+import { readSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { constants } from "node:os";
@@ -20,7 +21,7 @@ const minBytes = 262_144;
 /** One turn of the event loop sends at most this much of one blob, so that others get theirs. */
 const burstBytes = 4_194_304;
 /** Written the ordinary way when the socket is full: its callback tells when it is writable again. */
-const probeBytes = 65_536;
+const probeBytes = 16_384;
 
 /** Loads sendfile(2) from the C library; undefined where that cannot be, which is said once. */
 export async function loadSendfile(log: Log): Promise<Sendfile | undefined> {
@@ -75,7 +76,8 @@ export function createSendfileBlobSender(sendfile: Sendfile, fallback: BlobSende
         if (outcome === "full") {
           probe ??= Buffer.allocUnsafeSlow(probeBytes);
           const wanted = probe.subarray(0, Math.min(probeBytes, end - position));
-          const got = await reader.read(wanted, position);
+          // At once, as sendfile reads: a hop through the thread pool would let the socket run dry.
+          const got = readSync(fileFd, wanted, 0, wanted.byteLength, position);
           if (got === 0) throw new Error(`storage ends ${end - position} bytes before the blob does`);
           await writeChunk(response, wanted.subarray(0, got), transfer.signal);
           transfer.sent(got);

@@ -8,6 +8,7 @@ import type { Endpoint } from "../http/endpoint.ts";
 import type { Served } from "../http/http-deps.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { whenReady } from "../lib/maybe-promise.ts";
 import type { OutgoingHttp } from "../lib/outgoing-http.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { Database } from "../storage/database/database.ts";
@@ -153,8 +154,8 @@ export function createIdentity(options: IdentityOptions): Identity {
       ...issuers.endpoints,
       ...clientPasswordEndpoints(deps, secrets),
     ],
-    authenticate: async (headers, address, site, target) =>
-      elevateActor(deps, await authenticate(headers, address, site, target)),
+    authenticate: (headers, address, site, target) =>
+      whenReady(authenticate(headers, address, site, target), (actor) => elevateActor(deps, actor)),
     work: () => elevations.work(),
     signInRules: {
       recentMs: deps.sessions.recentMs,

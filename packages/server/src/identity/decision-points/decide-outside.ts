@@ -3,6 +3,7 @@ import type { DecisionDelegate } from "../../access/access.ts";
 import { type RepositoryAction, repositoryActions } from "../../access/actions.ts";
 import type { Actor } from "../../access/actor.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { type MaybePromise, whenReady } from "../../lib/maybe-promise.ts";
 import type { AskDecisionPoint } from "./ask-decision-point.ts";
 import type { DecisionMemory } from "./decision-memory.ts";
 import type { DecisionPoint } from "./decision-point-store.ts";
@@ -13,7 +14,7 @@ export interface DecideDeps {
   readonly memory: DecisionMemory;
   readonly ask: AskDecisionPoint;
   /** All of them, those with the longest literal path first. */
-  readonly points: () => Promise<readonly DecisionPoint[]>;
+  readonly points: () => MaybePromise<readonly DecisionPoint[]>;
 }
 
 export interface OutsideDecisions extends DecisionDelegate {
@@ -86,10 +87,11 @@ export function createOutsideDecisions(deps: DecideDeps): OutsideDecisions {
 
   return {
     pointOf,
-    async authorityOf(repository) {
-      const point = (await deps.points()).find(({ pattern }) => matchesRepository(pattern, repository));
-      return point && authorityName(point);
-    },
+    authorityOf: (repository) =>
+      whenReady(deps.points(), (points) => {
+        const point = points.find(({ pattern }) => matchesRepository(pattern, repository));
+        return point && authorityName(point);
+      }),
     async delegatedPatterns(): Promise<readonly RepositoryPattern[]> {
       return (await deps.points()).map(({ pattern }) => pattern);
     },

@@ -11,6 +11,7 @@ import {
   type Request,
 } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { secretContext } from "./ask-decision-point.ts";
 import { authorityName } from "./decide-outside.ts";
 import type {
@@ -38,7 +39,7 @@ const administrator = { who: "administrator" } as const;
 
 export interface DecisionPointRoutesDeps extends ManagePointsDeps {
   readonly access: Access;
-  readonly authorityOf: (repository: string) => Promise<string | undefined>;
+  readonly authorityOf: (repository: string) => MaybePromise<string | undefined>;
   /** Sets the state of a repository that is there; the registry's own use case. */
   readonly setRepositoryState: (
     call: Call,

@@ -8,6 +8,7 @@ import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { newSecret } from "../../lib/ids.ts";
+import { type MaybePromise, whenReady } from "../../lib/maybe-promise.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { Database, Tx } from "../../storage/database/database.ts";
 import { secretContext } from "./ask-decision-point.ts";
@@ -57,15 +58,15 @@ const defaults = {
 };
 
 /** All of them as everybody knows them now, those with the longest literal path first: the first that matches decides. */
-export async function knownDecisionPoints(
+export function knownDecisionPoints(
   deps: Pick<ManagePointsDeps, "database" | "cache">,
-): Promise<readonly DecisionPoint[]> {
-  const { points } = await deps.cache.get("decision points", async () => ({
+): MaybePromise<readonly DecisionPoint[]> {
+  const found = deps.cache.get("decision points", async () => ({
     points: (await listDecisionPoints(deps.database.read)).toSorted(
       (left, right) => literalPrefixOf(right.pattern).length - literalPrefixOf(left.pattern).length,
     ),
   }));
-  return points;
+  return whenReady(found, ({ points }) => points);
 }
 
 /** The point of that name; `NOT_FOUND` when there is none. */

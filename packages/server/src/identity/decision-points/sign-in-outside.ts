@@ -4,6 +4,7 @@ import type { Scope } from "@entrepot/oci/scope";
 import type { ExternalActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { createSignInThrottle } from "../sign-in/sign-in-throttle.ts";
 import type { AskDecisionPoint } from "./ask-decision-point.ts";
 import { authorityName } from "./decide-outside.ts";
@@ -25,7 +26,7 @@ export interface SignInOutsideDeps {
   readonly clock: Clock;
   readonly memory: DecisionMemory;
   readonly ask: AskDecisionPoint;
-  readonly points: () => Promise<readonly DecisionPoint[]>;
+  readonly points: () => MaybePromise<readonly DecisionPoint[]>;
 }
 
 const maxUsernameLength = 255;

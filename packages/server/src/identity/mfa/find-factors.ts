@@ -1,3 +1,4 @@
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { loadFactors } from "./factor-store.ts";
 
@@ -12,10 +13,10 @@ export interface Factors {
 const none: Factors = { hasTotp: false, securityKeys: 0, mfaAtMs: undefined };
 
 /** The factors of a user, none for nobody. From memory until anybody's rights change. */
-export async function findFactors(
+export function findFactors(
   deps: Pick<IdentityDeps, "cache" | "database">,
   userId: number,
-): Promise<Factors> {
+): MaybePromise<Factors> {
   return deps.cache.get(
     `factors ${userId}`,
     async () => (await loadFactors(deps.database.read, userId)) ?? none,

@@ -3,6 +3,7 @@ import type { UserActor } from "../../access/actor.ts";
 import { checkSameOrigin } from "../../http/check-same-origin.ts";
 import type { CallSite } from "../../http/http-deps.ts";
 import { createLru } from "../../lib/create-lru.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { actorOf, type Living } from "../sign-in/living.ts";
 import { checkCsrfToken } from "./csrf-token.ts";
@@ -19,7 +20,7 @@ const readingMethods = new Set(["GET", "HEAD"]);
  */
 export function createSessionFinder(
   deps: IdentityDeps,
-  findLiving: (userId: number) => Promise<Living | undefined>,
+  findLiving: (userId: number) => MaybePromise<Living | undefined>,
 ): (headers: IncomingHttpHeaders, site: CallSite) => Promise<UserActor | undefined> {
   const seenAtMs = createLru<number, number>(10_000);
 

@@ -3,6 +3,7 @@ import { parseScopes } from "@entrepot/oci/scope";
 import { type Actor, anonymous, type UserActor } from "../../access/actor.ts";
 import type { CallSite, RequestTarget } from "../../http/http-deps.ts";
 import { AppError } from "../../lib/app-error.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { accessTokenPrefix } from "../access-tokens/secret.ts";
 import { namedIn, type SignInSite } from "../decision-points/sign-in-outside.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
@@ -17,7 +18,7 @@ export type Authenticate = (
   remoteAddress: string,
   site?: CallSite,
   target?: RequestTarget,
-) => Promise<Actor>;
+) => MaybePromise<Actor>;
 
 /**
  * Finds out who makes a request from its Authorization header or, where there is none and cookies count, from its session. None = anonymous; a header
@@ -30,11 +31,23 @@ export function createAuthenticator(
   deps: Pick<IdentityDeps, "cache" | "database" | "outside" | "passwordsOnRegistry">,
 ): Authenticate {
   const { outside } = deps;
-  return async (headers, remoteAddress, site, target) => {
+  async function byForeignToken(
+    value: string,
+    site: SignInSite,
+    shown: { readonly remoteAddress: string; readonly takesEnded: (() => Promise<boolean>) | undefined },
+  ): Promise<Actor> {
+    return (
+      (await outside?.verifyToken(value, shown.takesEnded)) ??
+      (await outside?.signIn({ kind: "token", token: value }, site)) ??
+      tokens.verify(value, shown.remoteAddress)
+    );
+  }
+
+  return (headers, remoteAddress, site, target) => {
     const header = headers.authorization;
     if (header === undefined) {
-      const hasCookie = site !== undefined && headers.cookie !== undefined;
-      return (hasCookie ? await findSession(headers, site) : undefined) ?? anonymous;
+      if (site === undefined || headers.cookie === undefined) return anonymous;
+      return findSession(headers, site).then((found) => found ?? anonymous);
     }
     if (header.length > maxAuthorizationLength) throw refused("it is too long");
     const siteOf = (): SignInSite => ({
@@ -44,18 +57,13 @@ export function createAuthenticator(
         return repositoriesOf(target);
       },
     });
-    const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
-    if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
+    const { scheme, value } = splitHeader(header);
     switch (scheme.toLowerCase()) {
       case "bearer":
         if (value.startsWith(accessTokenPrefix)) return secrets.verifyAccessToken(value, remoteAddress);
         if (outside === undefined || tokens.isOurs(value))
           return tokens.verify(value, remoteAddress, target?.takesEndedToken);
-        return (
-          (await outside.verifyToken(value, target?.takesEndedToken)) ??
-          (await outside.signIn({ kind: "token", token: value }, siteOf())) ??
-          tokens.verify(value, remoteAddress)
-        );
+        return byForeignToken(value, siteOf(), { remoteAddress, takesEnded: target?.takesEndedToken });
       case "basic": {
         // Only the management API has a site.
         return verifyAnywhere(deps, secrets, parseBasic(value), siteOf(), site === undefined);
@@ -64,6 +72,13 @@ export function createAuthenticator(
         throw refused("the registry takes Basic and Bearer");
     }
   };
+}
+
+/** RFC 9110, 11.4, with any number of spaces. */
+function splitHeader(header: string): { readonly scheme: string; readonly value: string } {
+  const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
+  if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
+  return { scheme, value };
 }
 
 /** The repositories that a request is about: the one in its path, or those for which it asks a token. */

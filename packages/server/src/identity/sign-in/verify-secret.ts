@@ -1,5 +1,6 @@
 import type { UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { type MaybePromise, whenReady } from "../../lib/maybe-promise.ts";
 import { findAccessTokenById } from "../access-tokens/access-token-store.ts";
 import { accessTokenPrefix, hashSecret, isAccessTokenSecret } from "../access-tokens/secret.ts";
 import { suppliedSecretKey } from "../credentials/create-credential.ts";
@@ -43,7 +44,7 @@ export interface SecretVerifier {
     accessTokenId: number | undefined,
     remoteAddress: string,
     secretId?: number,
-  ): Promise<Living | undefined>;
+  ): MaybePromise<Living | undefined>;
 }
 
 /** Whom an access token's secret belongs to, and which it is. */
@@ -63,15 +64,17 @@ export function createSecretVerifier(
   const recordUse = createUseRecorder(deps);
   const watchPasswords = createPasswordWatch(deps);
 
-  const findLiving: SecretVerifier["findLiving"] = async (userId, accessTokenId, remoteAddress, secretId) => {
-    const living = await deps.cache.find(`living ${userId} ${accessTokenId ?? ""}`, () =>
+  const findLiving: SecretVerifier["findLiving"] = (userId, accessTokenId, remoteAddress, secretId) => {
+    const found = deps.cache.find(`living ${userId} ${accessTokenId ?? ""}`, () =>
       loadLiving(deps, userId, accessTokenId),
     );
-    const nowMs = deps.clock.nowMs();
-    if (living === undefined || !isActive(living.user, nowMs)) return undefined;
-    if (secretId !== undefined && !hasSecret(living, secretId, nowMs)) return undefined;
-    const { accessToken } = living;
-    return accessToken === undefined || isUsable(accessToken, nowMs, remoteAddress) ? living : undefined;
+    return whenReady(found, (living) => {
+      const nowMs = deps.clock.nowMs();
+      if (living === undefined || !isActive(living.user, nowMs)) return undefined;
+      if (secretId !== undefined && !hasSecret(living, secretId, nowMs)) return undefined;
+      const { accessToken } = living;
+      return accessToken === undefined || isUsable(accessToken, nowMs, remoteAddress) ? living : undefined;
+    });
   };
 
   async function findBySecret(hashes: readonly string[], remoteAddress: string): Promise<Shown | undefined> {

@@ -1,6 +1,7 @@
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import type { Clock } from "../../lib/clock.ts";
 import { newUuid } from "../../lib/ids.ts";
+import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import type { Database } from "../../storage/database/database.ts";
 import {
   deleteExpiredSigningKeys,
@@ -15,7 +16,7 @@ export interface SigningKeys {
   /** The key that signs now; a new one is made when the old one has retired. */
   current(): Promise<{ readonly kid: string; readonly key: CryptoKey }>;
   /** The key that verifies a token of this id; undefined when there is none, or it has expired. */
-  find(kid: string): Promise<CryptoKey | undefined>;
+  find(kid: string): MaybePromise<CryptoKey | undefined>;
   /** Public keys for others who verify our tokens (RFC 7517). */
   jwks(): Promise<{ readonly keys: readonly JWK[] }>;
 }
@@ -89,6 +90,9 @@ export function createSigningKeys(
     }
   }
 
+  const known = (kid: string) =>
+    loaded.find(({ row }) => row.kid === kid && row.expiresAtMs > clock.nowMs())?.publicKey;
+
   return {
     async current() {
       await prepare();
@@ -98,10 +102,9 @@ export function createSigningKeys(
       if (key === undefined) throw new Error("a signing key that was just made is not there");
       return { kid: key.row.kid, key: key.privateKey };
     },
-    async find(kid) {
+    find(kid) {
       // With no key that signs, the first one may have been made a moment ago, and signs at once.
-      if (isStale() || active().length === 0) await reload();
-      return loaded.find(({ row }) => row.kid === kid && row.expiresAtMs > clock.nowMs())?.publicKey;
+      return isStale() || active().length === 0 ? reload().then(() => known(kid)) : known(kid);
     },
     async jwks() {
       await prepare();

@@ -3,6 +3,7 @@ import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } 
 import type { Actor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { createLru } from "../../lib/create-lru.ts";
+import { type MaybePromise, whenReady } from "../../lib/maybe-promise.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { findFactors, hasSecondFactor } from "../mfa/find-factors.ts";
 import { actorOf } from "../sign-in/living.ts";
@@ -29,7 +30,7 @@ export interface TokenVerifier {
   /** Whether a token is one of ours, or says that it is: then nobody else is shown it. */
   isOurs(token: string): boolean;
   /** The actor of a bearer token of ours, shown from that address; `UNAUTHORIZED` with why not. One that has ended is taken where `takesEnded` says so. */
-  verify(token: string, remoteAddress: string, takesEnded?: () => Promise<boolean>): Promise<Actor>;
+  verify(token: string, remoteAddress: string, takesEnded?: () => Promise<boolean>): MaybePromise<Actor>;
 }
 
 export const issuer = "entrepot";
@@ -57,18 +58,24 @@ export function createTokenVerifier(
   // Of tokens whose signature was good: one for each key. Only such, as anybody can write a header.
   const headers = new Set<string>();
 
-  async function check(
+  function check(
+    token: string,
+    takesEnded: (() => Promise<boolean>) | undefined,
+  ): MaybePromise<VerifiedToken> {
+    const kept = verified.get(token);
+    if (kept === undefined) return checkAnew(token, takesEnded);
+    return whenReady(keys.find(kept.kid), (key) => {
+      const isOver = kept.expiresAtMs + clockToleranceSeconds * 1_000 <= deps.clock.nowMs();
+      if (key !== undefined && !isOver) return kept;
+      verified.delete(token);
+      return checkAnew(token, takesEnded);
+    });
+  }
+
+  async function checkAnew(
     token: string,
     takesEnded: (() => Promise<boolean>) | undefined,
   ): Promise<VerifiedToken> {
-    const kept = verified.get(token);
-    if (kept !== undefined) {
-      const isGood =
-        kept.expiresAtMs + clockToleranceSeconds * 1_000 > deps.clock.nowMs() &&
-        (await keys.find(kept.kid)) !== undefined;
-      if (isGood) return kept;
-      verified.delete(token);
-    }
     const { kid, payload } = await verifySignature(token, clockToleranceSeconds).catch(
       async (error: unknown) => {
         const isOver = error instanceof AppError && error.cause instanceof errors.JWTExpired;
@@ -109,26 +116,36 @@ export function createTokenVerifier(
     }
   }
 
+  /** The actor that a good token means now, if it still means anybody. */
+  function actorFor(token: VerifiedToken, remoteAddress: string): MaybePromise<Actor> {
+    const { userId, outside, accessTokenId, secretId, scopes } = token;
+    if (outside !== undefined) return actorOutside(outside, scopes);
+    if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
+    return whenReady(secrets.findLiving(userId, accessTokenId, remoteAddress, secretId), (living) => {
+      if (living === undefined) throw refused("it was revoked");
+      if (living.passwordEpoch !== token.passwordEpoch) throw refused("the password was changed since");
+      const actor = { ...actorOf(living, "bearer-token", secretId), limits: scopes };
+      if (accessTokenId !== undefined) return actor;
+      return whenReady(findFactors(deps, userId), (factors) => {
+        if (hasSecondFactor(factors))
+          throw refused("its user has a second factor since; use an access token");
+        return actor;
+      });
+    });
+  }
+
+  async function actorOutside(
+    outside: NonNullable<VerifiedToken["outside"]>,
+    scopes: readonly Scope[],
+  ): Promise<Actor> {
+    if ((await deps.outside?.knows(outside.authority)) !== true) throw refused("it was revoked");
+    return { kind: "external", ...outside, limits: scopes, credentialScopes: undefined };
+  }
+
   return {
     isOurs: (token) => headers.has(headerOf(token)) || claimsToBeOurs(token),
-    async verify(token, remoteAddress, takesEnded) {
-      const { userId, outside, accessTokenId, secretId, passwordEpoch, scopes } = await check(
-        token,
-        takesEnded,
-      );
-      if (outside !== undefined) {
-        if ((await deps.outside?.knows(outside.authority)) !== true) throw refused("it was revoked");
-        return { kind: "external", ...outside, limits: scopes, credentialScopes: undefined };
-      }
-      if (userId === undefined) return { kind: "anonymous", limits: scopes, credentialScopes: undefined };
-      const living = await secrets.findLiving(userId, accessTokenId, remoteAddress, secretId);
-      if (living === undefined) throw refused("it was revoked");
-      if (living.passwordEpoch !== passwordEpoch) throw refused("the password was changed since");
-      if (accessTokenId === undefined && hasSecondFactor(await findFactors(deps, userId))) {
-        throw refused("its user has a second factor since; use an access token");
-      }
-      return { ...actorOf(living, "bearer-token", secretId), limits: scopes };
-    },
+    verify: (token, remoteAddress, takesEnded) =>
+      whenReady(check(token, takesEnded), (checked) => actorFor(checked, remoteAddress)),
   };
 }
 
