@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { mediaTypes } from "@entrepot/oci/media-types";
 import { countRoundTrips } from "../storage/database/testing/count-round-trips.ts";
 import { eachDatabase, type OpenTestDatabase } from "../storage/database/testing/each-database.ts";
-import { digestOf, imageBytes, pushImage, repositoryName } from "./testing/content.ts";
+import { bytesOf, digestOf, imageBytes, push, pushImage, repositoryName } from "./testing/content.ts";
 import { openTestRegistry, type TestRegistry } from "./testing/open-test-registry.ts";
 import { serveRegistry } from "./testing/serve-registry.ts";
 
@@ -100,7 +100,33 @@ eachDatabase((open) => {
       await count("manifest, pushed again", { trips: 2, statements: 15 }, put("v1"));
       await count("manifest, by digest", { trips: 2, statements: 16 }, put(digestOf(image(round))));
     }
-    t.diagnostic(figures.join("; "));
+    for (const round of ["first", "again"]) {
+      const uploads = "blobs/uploads/";
+      const [whole, chunked] = [`whole ${round}`, `chunked ${round}`];
+      const closing = (text: string) => `?digest=${digestOf(text)}`;
+      const post = (text: string) => () => send("POST", uploads + closing(text), bytesOf(text), 201);
+      await count("blob, one request", { trips: 3, statements: 12 }, post(whole));
+      await count("blob, one request, known", { trips: 3, statements: 13 }, post(whole));
+      let location = "";
+      await count("blob, POST", { trips: 1, statements: 5 }, async () => {
+        location = await send("POST", uploads, undefined, 202);
+      });
+      await count("blob, PATCH", { trips: 2, statements: 9 }, () =>
+        send("PATCH", location, bytesOf(chunked), 202),
+      );
+      await count("blob, PUT", { trips: 3, statements: 14 }, () =>
+        send("PUT", location + closing(chunked), undefined, 201),
+      );
+      location = await send("POST", uploads, undefined, 202);
+      await count("blob, PUT with body", { trips: 3, statements: 14 }, () =>
+        send("PUT", location + closing(chunked), bytesOf(chunked), 201),
+      );
+      const mounted = `blobs/uploads/?mount=${digestOf(whole)}&from=acme/other`;
+      await push(registry, repositoryName("acme/other"), whole);
+      await send("POST", mounted, undefined, 201); // the rights there are known from now on
+      await count("blob, mount", { trips: 3, statements: 9 }, () => send("POST", mounted, undefined, 201));
+    }
+    for (const figure of new Set(figures)) t.diagnostic(figure);
   });
 
   test("a tag that one instance moved is what the next read of another shows, and content taken away is gone there, too", async (t) => {

@@ -147,7 +147,7 @@ async function collectBlobs(deps: GarbageDeps, signal: AbortSignal): Promise<num
           if (await reviveIfLinked(tx, blob.id)) return false;
           if (!(await deleteBlobRow(tx, blob.id, beforeMs))) return false;
           const notBeforeMs = deps.clock.nowMs() + Math.min(maxOpenDelayMs, deps.graceMs);
-          await scheduleBlobDeletion(tx, { ...blob, notBeforeMs });
+          await scheduleBlobDeletion(tx, { ...blob, notBeforeMs }).execute();
           return true;
         });
         if (removed) collected += 1;

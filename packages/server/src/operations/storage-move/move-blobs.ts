@@ -97,7 +97,8 @@ async function moveBlob(deps: MoveDeps, blob: PlacedBlob): Promise<"moved" | "go
     if (!(await moveBlobRow(tx, blob, copied))) return false;
     const notBeforeMs = deps.clock.nowMs() + openDelayMs;
     const { location, sizeBytes } = blob;
-    await scheduleBlobDeletion(tx, { location, sizeBytes, digest: parseDigest(blob.digest), notBeforeMs });
+    const digest = parseDigest(blob.digest);
+    await scheduleBlobDeletion(tx, { location, sizeBytes, digest, notBeforeMs }).execute();
     return true;
   });
   if (isMoved) return "moved";

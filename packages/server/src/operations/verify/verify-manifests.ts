@@ -149,8 +149,9 @@ async function restoreBody(deps: VerifyDeps, manifest: ManifestRow): Promise<boo
 async function relink(deps: VerifyDeps, repositoryId: number, digest: Digest): Promise<boolean> {
   return deps.database.transaction(async (tx) => {
     const blobId = await findBlobId(tx, digest);
-    if (blobId === undefined || !(await reviveBlob(tx, blobId))) return false;
-    await linkBlob(tx, { repositoryId, digest, blobId, nowMs: deps.clock.nowMs() });
-    return true;
+    if (blobId === undefined) return false;
+    const link = linkBlob(tx, { repositoryId, digest, blobId, nowMs: deps.clock.nowMs() });
+    const [revived] = await commitTogether(tx, [reviveBlob(tx, blobId), link]);
+    return revived.length > 0;
   });
 }

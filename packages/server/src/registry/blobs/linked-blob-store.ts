@@ -5,7 +5,9 @@ import { toVisibility } from "../../access/rights-store.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
+import type { Statement } from "../../storage/database/send-together.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
 
 const inRepository = compiledQuery((db, [digest, repository]: readonly [string, string]) =>
@@ -40,20 +42,23 @@ export async function findLinkedBlob(
 
 /** The id of a blob that some repository holds or held, with sound bytes; it may be about to go, so link it in a transaction. */
 export async function findBlobId(db: Queryable, digest: Digest): Promise<number | undefined> {
-  const row = await db
+  return (await soundBlob(db, digest).executeTakeFirst())?.id;
+}
+
+/** As `findBlobId`, for a transaction that sends its statements together. */
+export function soundBlob(db: Queryable, digest: string) {
+  return db
     .selectFrom("blobs")
     .select("id")
     .where("digest", "=", digest)
-    .where("quarantined_at_ms", "is", null)
-    .executeTakeFirst();
-  return row?.id;
+    .where("quarantined_at_ms", "is", null);
 }
 
 /**
  * Makes a blob known, or finds the one that was known before. Tells the location that is kept: when it is not the one given, the
  * caller's bytes are surplus. One in quarantine takes the bytes that come. Clears the blob's candidacy for collection.
  */
-export async function insertBlob(
+export function insertBlob(
   tx: Tx,
   blob: {
     readonly digest: Digest;
@@ -61,8 +66,8 @@ export async function insertBlob(
     readonly location: BlobLocation;
     readonly nowMs: number;
   },
-): Promise<{ readonly id: number; readonly location: BlobLocation }> {
-  const row = await tx
+) {
+  return tx
     .insertInto("blobs")
     .values({
       digest: blob.digest,
@@ -83,27 +88,28 @@ export async function insertBlob(
         quarantined_at_ms: null,
       })),
     )
-    .returning(["id", "location"])
-    .executeTakeFirstOrThrow();
-  return { id: row.id, location: row.location as BlobLocation }; // as: see findLinkedBlob
+    .returning(["id", "location"]);
 }
 
-/** Takes a blob back from the collector's candidates; false when it has just been collected. */
-export async function reviveBlob(tx: Tx, blobId: number): Promise<boolean> {
-  const row = await tx
+/** Takes a blob back from the collector's candidates; no row when it has just been collected. */
+export function reviveBlob(tx: Tx, blobId: number) {
+  return tx
     .updateTable("blobs")
     .set({ unreferenced_since_ms: null })
     .where("id", "=", blobId)
-    .returning("id")
-    .executeTakeFirst();
-  return row !== undefined;
+    .returning("id");
+}
+
+/** As `findBlobId`, and keeps the blob from being collected until the transaction ends. */
+export function holdSoundBlob(tx: Tx, digest: Digest) {
+  return forNoKeyUpdate(tx, soundBlob(tx, digest));
 }
 
 /**
- * Makes the blob readable in the repository. Until a manifest names it, its time runs from now (again, when it was linked
+ * Makes the blob readable in the repository, if it is there. Until a manifest names it, its time runs from now (again, when it was linked
  * before); a manifest that named the digest before it came (sparse) counts at once.
  */
-export async function linkBlob(
+export function linkBlob(
   tx: Tx,
   link: {
     readonly repositoryId: number;
@@ -111,29 +117,39 @@ export async function linkBlob(
     readonly blobId: number;
     readonly nowMs: number;
   },
-): Promise<void> {
-  const named = await tx
-    .selectFrom("manifest_references")
-    .select("manifest_id")
-    .where("repository_id", "=", link.repositoryId)
-    .where("digest", "=", link.digest)
-    .limit(1)
-    .executeTakeFirst();
-  const unreferencedSinceMs = named === undefined ? link.nowMs : null;
-  await tx
+): Statement {
+  const { repositoryId, digest } = link;
+  const linked = tx
+    .selectFrom("blobs as b")
+    .where("b.id", "=", link.blobId)
+    .select(({ val, eb, exists, selectFrom }) => [
+      "b.id as blob_id",
+      val(repositoryId).as("repository_id"),
+      val(digest).as("digest"),
+      eb
+        .case()
+        .when(
+          exists(
+            selectFrom("manifest_references as mr")
+              .select("mr.manifest_id")
+              .where("mr.repository_id", "=", repositoryId)
+              .where("mr.digest", "=", digest),
+          ),
+        )
+        .then(null)
+        .else(eb.cast(val(link.nowMs), "bigint"))
+        .end()
+        .as("unreferenced_since_ms"),
+    ]);
+  return tx
     .insertInto("repository_blobs")
-    .values({
-      repository_id: link.repositoryId,
-      digest: link.digest,
-      blob_id: link.blobId,
-      unreferenced_since_ms: unreferencedSinceMs,
-    })
+    .columns(["blob_id", "repository_id", "digest", "unreferenced_since_ms"])
+    .expression(linked)
     .onConflict((conflict) =>
       conflict
         .columns(["repository_id", "digest"])
-        .doUpdateSet({ unreferenced_since_ms: unreferencedSinceMs }),
-    )
-    .execute();
+        .doUpdateSet(({ ref }) => ({ unreferenced_since_ms: ref("excluded.unreferenced_since_ms") })),
+    );
 }
 
 /** Starts the time of an unreferenced link anew, because a client has just been told that the blob is there. */
@@ -228,7 +244,7 @@ export async function listLinkingRepositories(
 }
 
 /** Writes down bytes that are to be removed from the blob store once nobody can be reading them any more. */
-export async function scheduleBlobDeletion(
+export function scheduleBlobDeletion(
   tx: Tx,
   blob: {
     readonly location: BlobLocation;
@@ -236,8 +252,8 @@ export async function scheduleBlobDeletion(
     readonly sizeBytes: number;
     readonly notBeforeMs: number;
   },
-): Promise<void> {
-  await tx
+) {
+  return tx
     .insertInto("blob_deletions")
     .values({
       location: blob.location,
@@ -245,8 +261,7 @@ export async function scheduleBlobDeletion(
       size_bytes: blob.sizeBytes,
       not_before_ms: blob.notBeforeMs,
     })
-    .onConflict((conflict) => conflict.column("location").doNothing())
-    .execute();
+    .onConflict((conflict) => conflict.column("location").doNothing());
 }
 
 /** The blobs that a repository links. */

@@ -3,15 +3,18 @@ import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { type Actor, actorName } from "../../access/actor.ts";
 import { namespaceOf } from "../../access/create-access.ts";
 import { isEmptyListing } from "../../access/is-empty-listing.ts";
-import { recordAudit } from "../../activity/audit/record-audit.ts";
-import { recordEvents } from "../../activity/events/event-store.ts";
+import { auditEntry } from "../../activity/audit/record-audit.ts";
+import { eventInsert } from "../../activity/events/event-store.ts";
 import type { Call } from "../../http/endpoint.ts";
+import { commitTogether, sendTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
+import { lockRepositoryForLink } from "../repositories/repository-store.ts";
 import { tagLimitsOf } from "../tag-limits/tag-limits.ts";
 import {
   findBlobId,
   findLinkedBlob,
+  holdSoundBlob,
   linkBlob,
   listLinkingRepositories,
   reviveBlob,
@@ -32,29 +35,50 @@ export async function mountBlob(
   },
 ): Promise<boolean> {
   if (!(await mayUse(deps, call.actor, mount))) return false;
-  const repositoryId = await ensureRepository(deps, call, mount.repository);
+  const mounted = await link(deps, call, mount);
+  if (mounted !== undefined) return mounted;
+  await ensureRepository(deps, call, mount.repository);
+  return (await link(deps, call, mount)) ?? false;
+}
+
+/** Whether the blob was there to be linked; undefined when the repository is not. */
+async function link(
+  deps: RegistryDeps,
+  call: Call,
+  mount: Parameters<typeof mountBlob>[2],
+): Promise<boolean | undefined> {
+  const { repository, digest } = mount;
+  // With several regions there is one more thing to write.
+  const send = deps.regions === undefined ? commitTogether : sendTogether;
   return deps.database.transaction(async (tx) => {
-    const blobId = await findBlobId(tx, mount.digest);
-    if (blobId === undefined || !(await reviveBlob(tx, blobId))) return false;
-    const nowMs = deps.clock.nowMs();
-    await linkBlob(tx, { repositoryId, digest: mount.digest, blobId, nowMs });
-    await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
-    await recordAudit(tx, call, nowMs, {
-      action: "blob.mount",
-      target: `blob ${mount.repository}@${mount.digest}`,
-      namespace: namespaceOf(mount.repository, deps.defaultNamespace),
-      repository: mount.repository,
-      after: { digest: mount.digest, from: mount.from ?? null },
-    });
-    await recordEvents(tx, [
-      {
-        kind: "blob.mounted",
-        atMs: nowMs,
-        repository: mount.repository,
-        actor: actorName(call.actor),
-        payload: { digest: mount.digest, from: mount.from ?? null },
-      },
+    const [[target], [blob]] = await sendTogether(tx, [
+      lockRepositoryForLink(tx, { name: repository }),
+      holdSoundBlob(tx, digest),
     ]);
+    if (target === undefined) return undefined;
+    if (blob === undefined) return false;
+    const nowMs = deps.clock.nowMs();
+    const what = { digest, from: mount.from ?? null };
+    await send(tx, [
+      reviveBlob(tx, blob.id),
+      linkBlob(tx, { repositoryId: target.id, digest, blobId: blob.id, nowMs }),
+      auditEntry(tx, call, nowMs, {
+        action: "blob.mount",
+        target: `blob ${repository}@${digest}`,
+        namespace: namespaceOf(repository, deps.defaultNamespace),
+        repository,
+        after: what,
+      }),
+      eventInsert(tx, [
+        { kind: "blob.mounted", atMs: nowMs, repository, actor: actorName(call.actor), payload: what },
+      ]),
+    ]);
+    await deps.regions?.noteLink(tx, {
+      repositoryId: target.id,
+      blobId: blob.id,
+      storedAt: undefined,
+      nowMs,
+    });
     return true;
   });
 }

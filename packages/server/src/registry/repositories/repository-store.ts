@@ -49,6 +49,18 @@ export function lockRepositoryForPut(tx: Tx, name: RepositoryName) {
   return forShare(tx, repositoryIdOf(tx, name));
 }
 
+/** Holds the repository against its deletion while a blob is linked into it, and tells its id. No row when it is not there. */
+export function lockRepositoryForLink(
+  tx: Tx,
+  which: { readonly id: number } | { readonly name: RepositoryName },
+) {
+  const query = tx.selectFrom("repositories").select("id");
+  return forKeyShare(
+    tx,
+    "id" in which ? query.where("id", "=", which.id) : query.where("name", "=", which.name),
+  );
+}
+
 /** Holds the repository for one transaction that breaks references; waits for puts under way, lets blobs be linked meanwhile. */
 export async function lockRepositoryForDelete(tx: Tx, repositoryId: number): Promise<boolean> {
   const query = tx.selectFrom("repositories").select("id").where("id", "=", repositoryId);

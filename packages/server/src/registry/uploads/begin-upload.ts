@@ -1,41 +1,69 @@
 import { createHash } from "node:crypto";
-import type { DigestAlgorithm } from "@entrepot/oci/digest";
+import type { Digest, DigestAlgorithm } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Call } from "../../http/endpoint.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
+import { commitTogether } from "../../storage/database/send-together.ts";
+import { soundBlob } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
-import { insertUpload } from "./upload-store.ts";
+import { claimantOf, claimMs } from "./hold-upload.ts";
+import { insertUpload, type Upload } from "./upload-store.ts";
+
+/** What an upload is begun as. */
+export interface UploadStart {
+  readonly repository: RepositoryName;
+  readonly algorithm: DigestAlgorithm;
+  /** The mark of the bearer token that begins it, which may end meanwhile. */
+  readonly begunWith?: string | undefined;
+}
 
 /**
  * Starts an upload, creating the repository on its first push. `algorithm` is a hint which digest will close it; any may
  * (at the cost of reading the bytes once more). The upload expires when it is not touched for the configured time.
  */
-export async function beginUpload(
+export async function beginUpload(deps: RegistryDeps, call: Call, start: UploadStart): Promise<UploadId> {
+  return (await insertFresh(deps, call, start, undefined)).upload.id;
+}
+
+/** Starts an upload that the request holds already and will close with `digest`; see `holdFresh`. */
+export async function beginHeldUpload(
   deps: RegistryDeps,
   call: Call,
-  start: {
-    readonly repository: RepositoryName;
-    readonly algorithm: DigestAlgorithm;
-    /** The mark of the bearer token that begins it, which may end meanwhile. */
-    readonly begunWith?: string | undefined;
-  },
-): Promise<UploadId> {
-  const repositoryId = await ensureRepository(deps, call, start.repository);
-  const id = (await deps.regions?.newUploadId(start.repository)) ?? deps.newUploadId();
-  // Not durable: an upload that a power failure forgets has no acknowledged byte yet.
-  await deps.database.transaction(
-    (tx) =>
-      insertUpload(tx, {
-        id,
-        repositoryId,
-        algorithm: start.algorithm,
-        offsetBytes: 0,
-        begunWith: start.begunWith,
-        digestSoFar: createHash(start.algorithm).digest("hex"),
-        nowMs: deps.clock.nowMs(),
-      }),
-    { durable: false },
-  );
-  return id;
+  start: UploadStart & { readonly digest: Digest },
+): Promise<{ readonly upload: Upload; readonly knownBlobId: number | undefined }> {
+  return insertFresh(deps, call, start, start.digest);
+}
+
+async function insertFresh(
+  deps: RegistryDeps,
+  call: Call,
+  { repository, algorithm, begunWith }: UploadStart,
+  committing: Digest | undefined,
+): Promise<{ readonly upload: Upload; readonly knownBlobId: number | undefined }> {
+  const upload = {
+    id: (await deps.regions?.newUploadId(repository)) ?? deps.newUploadId(),
+    algorithm,
+    offsetBytes: 0,
+    digestSoFar: createHash(algorithm).digest("hex"),
+    committing,
+  };
+  const nowMs = deps.clock.nowMs();
+  const claim =
+    committing === undefined ? undefined : { claimant: claimantOf(deps, call), untilMs: nowMs + claimMs };
+  for (;;) {
+    // Not durable: an upload that a power failure forgets has no acknowledged byte yet.
+    const [[inserted], [known]] = await deps.database.transaction(
+      (tx) =>
+        commitTogether(tx, [
+          insertUpload(tx, { ...upload, repository, nowMs, begunWith, claim }),
+          soundBlob(tx, committing ?? ""),
+        ]),
+      { durable: false },
+    );
+    if (inserted !== undefined) {
+      return { upload: { ...upload, repositoryId: inserted.repository_id }, knownBlobId: known?.id };
+    }
+    await ensureRepository(deps, call, repository);
+  }
 }

@@ -2,6 +2,7 @@ import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Call } from "../../http/endpoint.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
+import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { claimMs, holdUpload } from "./hold-upload.ts";
 import { claimExpiredUploads, deleteClaimedUpload } from "./upload-store.ts";
@@ -12,9 +13,10 @@ export async function cancelUpload(
   call: Call,
   target: { readonly repository: RepositoryName; readonly id: UploadId },
 ): Promise<void> {
-  await holdUpload(deps, call, target, (held) =>
-    dropUpload(deps, held.upload.id, held.claimant, held.upload.committing),
-  );
+  await holdUpload(deps, call, target, async (held) => {
+    await dropUpload(deps, held.upload.id, held.claimant, held.upload.committing);
+    held.claimEnded();
+  });
 }
 
 /**
@@ -47,5 +49,5 @@ async function dropUpload(
   committing: Digest | undefined,
 ): Promise<void> {
   await deps.blobs.discardUpload(id, committing);
-  await deps.database.transaction((tx) => deleteClaimedUpload(tx, id, claimant));
+  await deps.database.transaction((tx) => commitTogether(tx, [deleteClaimedUpload(tx, id, claimant)]));
 }

@@ -1,14 +1,10 @@
 import type { Digest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
 import type { BlobLocation, UploadId } from "../../storage/blob-store/blob-store.ts";
-import {
-  findBlobId,
-  insertBlob,
-  linkBlob,
-  reviveBlob,
-  scheduleBlobDeletion,
-} from "../blobs/linked-blob-store.ts";
+import { commitTogether, sendTogether } from "../../storage/database/send-together.ts";
+import { insertBlob, linkBlob, reviveBlob, scheduleBlobDeletion } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
+import { lockRepositoryForLink } from "../repositories/repository-store.ts";
 import { claimMs, type HeldUpload } from "./hold-upload.ts";
 import { deleteClaimedUpload, renewClaim } from "./upload-store.ts";
 
@@ -25,22 +21,31 @@ export async function commitBlob(
   digest: Digest,
   sizeBytes: number,
 ): Promise<void> {
-  const knownId = await findBlobId(deps.database.read, digest);
-  if (knownId !== undefined && (await linkKnownBlob(deps, held, digest, knownId))) return;
+  if (held.knownBlobId !== undefined && (await linkKnownBlob(deps, held, digest, held.knownBlobId))) return;
   const location = await moveToPlace(deps, held, digest, sizeBytes);
-  const { repositoryId } = held.upload;
+  const { upload, claimant } = held;
+  const { repositoryId } = upload;
+  // With several regions there is one more thing to write.
+  const send = deps.regions === undefined ? commitTogether : sendTogether;
   await deps.database.transaction(async (tx) => {
     const nowMs = deps.clock.nowMs();
-    const blob = await insertBlob(tx, { digest, sizeBytes, location, nowMs });
-    if (blob.location !== location) {
-      // Somebody pushed the same content meanwhile and was first.
-      await scheduleBlobDeletion(tx, { location, digest, sizeBytes, notBeforeMs: nowMs });
-    }
-    await linkBlob(tx, { repositoryId, digest, blobId: blob.id, nowMs });
-    const storedAt = blob.location === location ? location : undefined;
+    const [, deleted, [blob]] = await sendTogether(tx, [
+      // First, as whoever deletes a repository does: then comes what hangs on it.
+      lockRepositoryForLink(tx, { id: repositoryId }),
+      deleteClaimedUpload(tx, upload.id, claimant),
+      insertBlob(tx, { digest, sizeBytes, location, nowMs }),
+    ]);
+    if (deleted.length === 0 || blob === undefined) throw takenOver();
+    // Somebody may have pushed the same content meanwhile and have been first.
+    const surplus = blob.location !== location;
+    await send(tx, [
+      linkBlob(tx, { repositoryId, digest, blobId: blob.id, nowMs }),
+      ...(surplus ? [scheduleBlobDeletion(tx, { location, digest, sizeBytes, notBeforeMs: nowMs })] : []),
+    ]);
+    const storedAt = surplus ? undefined : location;
     await deps.regions?.noteLink(tx, { repositoryId, blobId: blob.id, storedAt, nowMs });
-    if (!(await deleteClaimedUpload(tx, held.upload.id, held.claimant))) throw takenOver();
   });
+  held.claimEnded();
 }
 
 /** False when the blob was collected between the look and the transaction: then the upload's own bytes are needed. */
@@ -51,21 +56,32 @@ async function linkKnownBlob(
   blobId: number,
 ): Promise<boolean> {
   const { upload, claimant, triedBefore } = held;
-  const linked = await deps.database.transaction(async (tx) => {
-    if (!(await reviveBlob(tx, blobId))) return false;
+  const { repositoryId } = upload;
+  const send = deps.regions === undefined ? commitTogether : sendTogether;
+  const isLinked = await deps.database.transaction(async (tx) => {
     const nowMs = deps.clock.nowMs();
-    // What an attempt before has moved is dropped below: it must not have become the blob by another request meanwhile.
-    const claim = { claimant, nowMs, untilMs: nowMs + claimMs };
-    if (triedBefore !== undefined && !(await renewClaim(tx, upload.id, claim))) throw takenOver();
-    const { repositoryId } = upload;
-    await linkBlob(tx, { repositoryId, digest, blobId, nowMs });
+    if (triedBefore !== undefined) {
+      // What an attempt before has moved is dropped below: it must not have become the blob by another request meanwhile.
+      const claim = { claimant, nowMs, untilMs: nowMs + claimMs };
+      const [kept] = await sendTogether(tx, [renewClaim(tx, upload.id, claim)]);
+      if (kept.length === 0) throw takenOver();
+    }
+    const [revived] = await send(tx, [
+      reviveBlob(tx, blobId),
+      linkBlob(tx, { repositoryId, digest, blobId, nowMs }),
+    ]);
+    if (revived.length === 0) return false;
     await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
     return true;
   });
-  if (!linked) return false;
+  if (!isLinked) return false;
   // Bytes first, row last: a crash in between leaves a row that expires, never bytes that nobody knows.
   await deps.blobs.discardUpload(upload.id, triedBefore);
-  await deps.database.transaction((tx) => deleteClaimedUpload(tx, upload.id, claimant), { durable: false });
+  await deps.database.transaction(
+    (tx) => commitTogether(tx, [deleteClaimedUpload(tx, upload.id, claimant)]),
+    { durable: false },
+  );
+  held.claimEnded();
   return true;
 }
 

@@ -21,20 +21,29 @@ export async function completeUpload(
   lastChunk: Chunk | undefined,
 ): Promise<number> {
   const hold = { repository: target.repository, id: target.id, committing: target.digest };
-  return holdUpload(deps, call, hold, async (held) => {
-    const { sizeBytes, hex } =
-      lastChunk === undefined
-        ? await digestOfStored(deps, held, target.digest)
-        : await digestWithChunk(deps, call, held, lastChunk, target.digest);
-    if (hex !== digestHex(target.digest)) {
-      throw new AppError(
-        "DIGEST_INVALID",
-        `the ${sizeBytes} bytes uploaded have the digest ${digestAlgorithm(target.digest)}:${hex}, not ${target.digest}`,
-      );
-    }
-    await commitBlob(deps, held, target.digest, sizeBytes);
-    return sizeBytes;
-  });
+  return holdUpload(deps, call, hold, (held) => closeUpload(deps, call, held, target.digest, lastChunk));
+}
+
+/** What `completeUpload` does once the upload is held, with this digest. */
+export async function closeUpload(
+  deps: RegistryDeps,
+  call: Call,
+  held: HeldUpload,
+  digest: Digest,
+  lastChunk: Chunk | undefined,
+): Promise<number> {
+  const { sizeBytes, hex } =
+    lastChunk === undefined
+      ? await digestOfStored(deps, held, digest)
+      : await digestWithChunk(deps, call, held, lastChunk, digest);
+  if (hex !== digestHex(digest)) {
+    throw new AppError(
+      "DIGEST_INVALID",
+      `the ${sizeBytes} bytes uploaded have the digest ${digestAlgorithm(digest)}:${hex}, not ${digest}`,
+    );
+  }
+  await commitBlob(deps, held, digest, sizeBytes);
+  return sizeBytes;
 }
 
 /** Without a body the digest so far, kept with the offset, is the answer: no second read, on any instance. */

@@ -3,8 +3,9 @@ import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
+import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { claimUpload, findUpload, releaseClaim, renewClaim, type Upload } from "./upload-store.ts";
+import { claimUpload, releaseClaim, renewClaim, type Upload } from "./upload-store.ts";
 
 /** A claim lasts this long unless renewed: how long clients of a dead instance wait before they can resume. */
 export const claimMs = 30_000;
@@ -16,8 +17,12 @@ export interface HeldUpload {
   readonly claimant: string;
   /** The digest by which a request before tried to close it: bytes may lie in that final place. */
   readonly triedBefore: Digest | undefined;
+  /** The blob that the registry had of `committing` when the upload was claimed. */
+  readonly knownBlobId: number | undefined;
   /** Fires when the client starts another request for the same upload, or the claim is lost. */
   readonly signal: AbortSignal;
+  /** Says that the claim has ended with what was written: it need not be given back. */
+  readonly claimEnded: () => void;
 }
 
 /** How a claim names its holder: the process first, so that a restart can void what the process before held. */
@@ -28,7 +33,7 @@ export function claimantOf(deps: RegistryDeps, call: Call): string {
 /**
  * Runs `work` as the only writer of the upload. A writer in this process that is still at it (its client is gone, or is the same and
  * has given up waiting) is stopped first; one on another instance is not: `CONFLICT`. Throws `BLOB_UPLOAD_UNKNOWN`
- * when the repository has no such upload. The claim is given back in every case.
+ * when the repository has no such upload. The claim is given back in every case, unless the work says that it has ended.
  */
 export async function holdUpload<T>(
   deps: RegistryDeps,
@@ -36,22 +41,55 @@ export async function holdUpload<T>(
   target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
-  const session = await deps.sessions.enter(target.id);
-  try {
+  return inSession(deps, target.id, async (session) => {
     const claimant = claimantOf(deps, call);
-    const { upload, triedBefore } = await claim(deps, target, claimant);
-    const lost = new AbortController();
-    const renewal = setInterval(() => void renew(deps, target.id, claimant, lost), renewEveryMs);
-    renewal.unref();
-    try {
-      const signal = AbortSignal.any([session.signal, lost.signal]);
-      return await work({ upload, claimant, triedBefore, signal });
-    } finally {
-      clearInterval(renewal);
-      await giveBack(deps, call, target.id, claimant);
-    }
+    const claimed = await claim(deps, target, claimant);
+    return whileClaimed(deps, call, { ...claimed, claimant }, session, work);
+  });
+}
+
+/** As `holdUpload`, for one that `beginHeldUpload` has just begun. */
+export async function holdFresh<T>(
+  deps: RegistryDeps,
+  call: Call,
+  fresh: { readonly upload: Upload; readonly knownBlobId: number | undefined },
+  work: (held: HeldUpload) => Promise<T>,
+): Promise<T> {
+  const claimed = { ...fresh, claimant: claimantOf(deps, call), triedBefore: undefined };
+  return inSession(deps, fresh.upload.id, (session) => whileClaimed(deps, call, claimed, session, work));
+}
+
+async function inSession<T>(
+  deps: RegistryDeps,
+  id: UploadId,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const session = await deps.sessions.enter(id);
+  try {
+    return await work(session.signal);
   } finally {
     session.done();
+  }
+}
+
+async function whileClaimed<T>(
+  deps: RegistryDeps,
+  call: Call,
+  claimed: Omit<HeldUpload, "signal" | "claimEnded">,
+  session: AbortSignal,
+  work: (held: HeldUpload) => Promise<T>,
+): Promise<T> {
+  const { upload, claimant } = claimed;
+  const lost = new AbortController();
+  const renewal = setInterval(() => void renew(deps, upload.id, claimant, lost), renewEveryMs);
+  renewal.unref();
+  let isOver = false;
+  const claimEnded = (): void => void (isOver = true);
+  try {
+    return await work({ ...claimed, signal: AbortSignal.any([session, lost.signal]), claimEnded });
+  } finally {
+    clearInterval(renewal);
+    if (!isOver) await giveBack(deps, call, upload.id, claimant);
   }
 }
 
@@ -59,24 +97,14 @@ async function claim(
   deps: RegistryDeps,
   target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
   claimant: string,
-): Promise<Pick<HeldUpload, "upload" | "triedBefore">> {
-  const found = await findUpload(deps.database.read, target.repository, target.id);
-  if (found === undefined) throw unknownUpload(target.id);
+): Promise<Pick<HeldUpload, "upload" | "triedBefore" | "knownBlobId">> {
   const nowMs = deps.clock.nowMs();
-  const upload = await deps.database.transaction(
-    (tx) =>
-      claimUpload(tx, target.id, {
-        claimant,
-        nowMs,
-        untilMs: nowMs + claimMs,
-        committingDigest: target.committing,
-      }),
+  const claimed = await deps.database.transaction(
+    (tx) => claimUpload(tx, target, { claimant, nowMs, untilMs: nowMs + claimMs }),
     { durable: false },
   );
-  if (upload !== undefined) return { upload, triedBefore: found.committing };
-  if ((await findUpload(deps.database.read, target.repository, target.id)) === undefined) {
-    throw unknownUpload(target.id);
-  }
+  if (claimed === undefined) throw unknownUpload(target.id);
+  if (claimed !== "held") return claimed;
   throw new AppError("CONFLICT", "another request is writing to this upload; wait for it or try again", {
     retryAfterSeconds: Math.ceil(claimMs / 1_000),
   });
@@ -90,11 +118,11 @@ async function renew(
 ): Promise<void> {
   try {
     const nowMs = deps.clock.nowMs();
-    const kept = await deps.database.transaction(
-      (tx) => renewClaim(tx, id, { claimant, nowMs, untilMs: nowMs + claimMs }),
+    const [kept] = await deps.database.transaction(
+      (tx) => commitTogether(tx, [renewClaim(tx, id, { claimant, nowMs, untilMs: nowMs + claimMs })]),
       { durable: false },
     );
-    if (!kept) lost.abort(new AppError("CONFLICT", "another request has taken over this upload"));
+    if (kept.length === 0) lost.abort(new AppError("CONFLICT", "another request has taken over this upload"));
   } catch (error) {
     // One failed renewal is not the end: two more fit into the claim, and the final commit checks it.
     deps.log.warn({ error, uploadId: id }, "could not renew the claim on an upload");
@@ -104,7 +132,9 @@ async function renew(
 /** Frees the upload for the next request. A failure only delays that request until the claim lapses. */
 async function giveBack(deps: RegistryDeps, call: Call, id: UploadId, claimant: string): Promise<void> {
   try {
-    await deps.database.transaction((tx) => releaseClaim(tx, id, claimant), { durable: false });
+    await deps.database.transaction((tx) => commitTogether(tx, [releaseClaim(tx, id, claimant)]), {
+      durable: false,
+    });
   } catch (error) {
     call.log.warn({ error, uploadId: id }, "could not give back the claim on an upload");
   }

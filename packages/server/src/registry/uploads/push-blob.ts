@@ -2,9 +2,10 @@ import { type Digest, digestAlgorithm } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Call } from "../../http/endpoint.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { beginUpload } from "./begin-upload.ts";
+import { beginHeldUpload } from "./begin-upload.ts";
 import { cancelUpload } from "./cancel-upload.ts";
-import { completeUpload } from "./complete-upload.ts";
+import { closeUpload } from "./complete-upload.ts";
+import { holdFresh } from "./hold-upload.ts";
 import type { Chunk } from "./write-chunk.ts";
 
 /**
@@ -18,9 +19,10 @@ export async function pushBlob(
   chunk: Chunk,
 ): Promise<void> {
   const algorithm = digestAlgorithm(target.digest);
-  const id = await beginUpload(deps, call, { repository: target.repository, algorithm });
+  const fresh = await beginHeldUpload(deps, call, { ...target, algorithm });
+  const { id } = fresh.upload;
   try {
-    await completeUpload(deps, call, { ...target, id }, chunk);
+    await holdFresh(deps, call, fresh, (held) => closeUpload(deps, call, held, target.digest, chunk));
   } catch (error) {
     // The first error is the one to tell; an upload that cannot be dropped now expires.
     await cancelUpload(deps, call, { repository: target.repository, id }).catch((failure: unknown) => {

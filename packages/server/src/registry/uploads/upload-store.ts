@@ -1,6 +1,11 @@
 import { type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "@entrepot/oci/digest";
+import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forUpdate } from "../../storage/database/row-locks.ts";
+import { commitTogether, type Statement } from "../../storage/database/send-together.ts";
+import { soundBlob } from "../blobs/linked-blob-store.ts";
+import { repositoryIdOf } from "../repositories/repository-store.ts";
 
 /** An upload as SQL knows it: what it says is durable in the blob store. */
 export interface Upload {
@@ -14,26 +19,47 @@ export interface Upload {
   readonly committing: Digest | undefined;
 }
 
-export async function insertUpload(
+/** Writes an upload down, of nobody or of its first claimant. A row when it did: none when there is no such repository. */
+export function insertUpload(
   tx: Tx,
-  upload: Omit<Upload, "committing"> & { readonly nowMs: number; readonly begunWith?: string | undefined },
-): Promise<void> {
-  await tx
+  upload: Omit<Upload, "repositoryId"> & {
+    readonly repository: RepositoryName;
+    readonly nowMs: number;
+    readonly begunWith: string | undefined;
+    readonly claim: { readonly claimant: string; readonly untilMs: number } | undefined;
+  },
+) {
+  const { nowMs, claim } = upload;
+  return tx
     .insertInto("uploads")
-    .values({
-      id: upload.id,
-      repository_id: upload.repositoryId,
-      algorithm: upload.algorithm,
-      offset_bytes: upload.offsetBytes,
-      digest_so_far: upload.digestSoFar,
-      committing_digest: null,
-      begun_with: upload.begunWith ?? null,
-      claimed_by: null,
-      claimed_until_ms: 0,
-      created_at_ms: upload.nowMs,
-      updated_at_ms: upload.nowMs,
-    })
-    .execute();
+    .columns([
+      "repository_id",
+      "id",
+      "algorithm",
+      "offset_bytes",
+      "digest_so_far",
+      "committing_digest",
+      "begun_with",
+      "claimed_by",
+      "claimed_until_ms",
+      "created_at_ms",
+      "updated_at_ms",
+    ])
+    .expression(
+      repositoryIdOf(tx, upload.repository).select(({ val }) => [
+        val(upload.id).as("id_of_upload"),
+        val(upload.algorithm).as("algorithm"),
+        val(upload.offsetBytes).as("offset_bytes"),
+        val(upload.digestSoFar).as("digest_so_far"),
+        val(upload.committing ?? null).as("committing_digest"),
+        val(upload.begunWith ?? null).as("begun_with"),
+        val(claim?.claimant ?? null).as("claimed_by"),
+        val(claim?.untilMs ?? 0).as("claimed_until_ms"),
+        val(nowMs).as("created_at_ms"),
+        val(nowMs).as("updated_at_ms"),
+      ]),
+    )
+    .returning("repository_id");
 }
 
 /** Whether that upload of that repository was begun with the bearer token of that mark. */
@@ -54,79 +80,97 @@ export async function wasBegunWith(
 
 export async function findUpload(
   db: Queryable,
-  repository: string,
+  repository: RepositoryName,
   id: UploadId,
 ): Promise<Upload | undefined> {
-  const row = await db
-    .selectFrom("uploads as u")
-    .innerJoin("repositories as r", "r.id", "u.repository_id")
-    .select([
-      "u.id",
-      "u.repository_id",
-      "u.algorithm",
-      "u.offset_bytes",
-      "u.digest_so_far",
-      "u.committing_digest",
-    ])
-    .where("u.id", "=", id)
-    .where("r.name", "=", repository)
-    .executeTakeFirst();
+  const row = await uploadOf(db, repository, id).executeTakeFirst();
   return row === undefined ? undefined : toUpload(row);
+}
+
+const columns = [
+  "id",
+  "repository_id",
+  "algorithm",
+  "offset_bytes",
+  "digest_so_far",
+  "committing_digest",
+] as const;
+
+function uploadOf(db: Queryable, repository: RepositoryName, id: UploadId) {
+  return db
+    .selectFrom("uploads")
+    .select(columns)
+    .where("id", "=", id)
+    .where("repository_id", "=", repositoryIdOf(db, repository));
+}
+
+export interface Claim {
+  readonly claimant: string;
+  readonly nowMs: number;
+  readonly untilMs: number;
 }
 
 /**
- * Makes `claimant` the one writer until `untilMs` and tells the upload's state; undefined when it is gone or somebody else
- * holds it. A claimant may claim again.
+ * Makes `claimant` the one writer of the upload until `untilMs` and tells its state, in a transaction of one round trip; undefined when there is no such
+ * upload in the repository, "held" when somebody else has it. A claimant may claim again. `triedBefore` is what an attempt before named to
+ * close it with; `knownBlobId` the blob of `committing` that the registry has already, with sound bytes.
  */
 export async function claimUpload(
   tx: Tx,
-  id: UploadId,
-  claim: {
-    readonly claimant: string;
-    readonly nowMs: number;
-    readonly untilMs: number;
-    readonly committingDigest: Digest | undefined;
-  },
-): Promise<Upload | undefined> {
-  const row = await tx
-    .updateTable("uploads")
-    .set({
-      claimed_by: claim.claimant,
-      claimed_until_ms: claim.untilMs,
-      // Kept once set: bytes may lie in their final place since an attempt that broke off.
-      ...(claim.committingDigest === undefined ? {} : { committing_digest: claim.committingDigest }),
-      updated_at_ms: claim.nowMs,
-    })
-    .where("id", "=", id)
-    .where(({ eb, or }) =>
-      or([
-        eb("claimed_by", "is", null),
-        eb("claimed_by", "=", claim.claimant),
-        eb("claimed_until_ms", "<=", claim.nowMs),
-      ]),
-    )
-    .returning(["id", "repository_id", "algorithm", "offset_bytes", "digest_so_far", "committing_digest"])
-    .executeTakeFirst();
-  return row === undefined ? undefined : toUpload(row);
+  target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
+  claim: Claim,
+): Promise<
+  | {
+      readonly upload: Upload;
+      readonly triedBefore: Digest | undefined;
+      readonly knownBlobId: number | undefined;
+    }
+  | "held"
+  | undefined
+> {
+  const { repository, id, committing } = target;
+  const [[found], [claimed], [known]] = await commitTogether(tx, [
+    // Held, so that it is there, or is not, for the next statement as well.
+    forUpdate(tx, uploadOf(tx, repository, id)),
+    tx
+      .updateTable("uploads")
+      .set({
+        claimed_by: claim.claimant,
+        claimed_until_ms: claim.untilMs,
+        // Kept once set: bytes may lie in their final place since an attempt that broke off.
+        ...(committing === undefined ? {} : { committing_digest: committing }),
+        updated_at_ms: claim.nowMs,
+      })
+      .where("id", "=", id)
+      .where("repository_id", "=", repositoryIdOf(tx, repository))
+      .where(({ eb, or }) =>
+        or([
+          eb("claimed_by", "is", null),
+          eb("claimed_by", "=", claim.claimant),
+          eb("claimed_until_ms", "<=", claim.nowMs),
+        ]),
+      )
+      .returning(columns),
+    soundBlob(tx, committing ?? ""),
+  ]);
+  if (found === undefined) return undefined;
+  if (claimed === undefined) return "held";
+  return {
+    upload: toUpload(claimed),
+    triedBefore: toUploadPlace(found).committing,
+    knownBlobId: known?.id,
+  };
 }
 
-/** Renews a claim; false when it was lost. */
-export async function renewClaim(
-  tx: Tx,
-  id: UploadId,
-  claim: { readonly claimant: string; readonly nowMs: number; readonly untilMs: number },
-): Promise<boolean> {
-  const result = await tx
-    .updateTable("uploads")
+/** Renews a claim; no row when it was lost. */
+export function renewClaim(tx: Tx, id: UploadId, claim: Claim) {
+  return claimedUpload(tx, id, claim.claimant)
     .set({ claimed_until_ms: claim.untilMs, updated_at_ms: claim.nowMs })
-    .where("id", "=", id)
-    .where("claimed_by", "=", claim.claimant)
-    .executeTakeFirst();
-  return result.numUpdatedRows > 0n;
+    .returning("id");
 }
 
-/** Records what is durable now; the claim stays. False when the claim was lost meanwhile: then nothing is recorded. */
-export async function recordProgress(
+/** Records what is durable now and gives the claim back. No row when the claim was lost meanwhile: then nothing is recorded. */
+export function recordProgress(
   tx: Tx,
   id: UploadId,
   progress: {
@@ -136,39 +180,31 @@ export async function recordProgress(
     readonly digestSoFar: string;
     readonly nowMs: number;
   },
-): Promise<boolean> {
-  const result = await tx
-    .updateTable("uploads")
+) {
+  return claimedUpload(tx, id, progress.claimant)
     .set({
       offset_bytes: progress.offsetBytes,
       algorithm: progress.algorithm,
       digest_so_far: progress.digestSoFar,
       updated_at_ms: progress.nowMs,
+      claimed_by: null,
+      claimed_until_ms: 0,
     })
-    .where("id", "=", id)
-    .where("claimed_by", "=", progress.claimant)
-    .executeTakeFirst();
-  return result.numUpdatedRows > 0n;
+    .returning("id");
 }
 
 /** Gives a claim back without recording anything; nothing to do when it was given back or lost before. */
-export async function releaseClaim(tx: Tx, id: UploadId, claimant: string): Promise<void> {
-  await tx
-    .updateTable("uploads")
-    .set({ claimed_by: null, claimed_until_ms: 0 })
-    .where("id", "=", id)
-    .where("claimed_by", "=", claimant)
-    .execute();
+export function releaseClaim(tx: Tx, id: UploadId, claimant: string): Statement {
+  return claimedUpload(tx, id, claimant).set({ claimed_by: null, claimed_until_ms: 0 });
 }
 
-/** Removes the row of an upload that `claimant` holds; false when the claim was lost. */
-export async function deleteClaimedUpload(tx: Tx, id: UploadId, claimant: string): Promise<boolean> {
-  const result = await tx
-    .deleteFrom("uploads")
-    .where("id", "=", id)
-    .where("claimed_by", "=", claimant)
-    .executeTakeFirst();
-  return result.numDeletedRows > 0n;
+function claimedUpload(tx: Tx, id: UploadId, claimant: string) {
+  return tx.updateTable("uploads").where("id", "=", id).where("claimed_by", "=", claimant);
+}
+
+/** Removes the row of an upload that `claimant` holds; no row when the claim was lost. */
+export function deleteClaimedUpload(tx: Tx, id: UploadId, claimant: string) {
+  return tx.deleteFrom("uploads").where("id", "=", id).where("claimed_by", "=", claimant).returning("id");
 }
 
 /** Gives up claims of a process that is known to be gone, so that its clients can resume at once. */

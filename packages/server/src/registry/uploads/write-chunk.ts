@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { DigestAlgorithm } from "@entrepot/oci/digest";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
+import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import type { HeldUpload } from "./hold-upload.ts";
 import { receiveBody } from "./receive-body.ts";
@@ -82,7 +83,7 @@ async function cutBack(deps: RegistryDeps, call: Call, held: HeldUpload): Promis
   }
 }
 
-/** Records a written chunk: from here on the bytes are acknowledged. Keeps the running hash for the next chunk. */
+/** Records a written chunk and gives the claim back: from here on the bytes are acknowledged. Keeps the running hash for the next chunk. */
 export async function recordChunk(
   deps: RegistryDeps,
   held: HeldUpload,
@@ -90,16 +91,18 @@ export async function recordChunk(
   sizeBytes: number,
 ): Promise<void> {
   const digestSoFar = hash.copy().digest("hex");
-  const recorded = await deps.database.transaction((tx) =>
-    recordProgress(tx, held.upload.id, {
-      claimant: held.claimant,
-      offsetBytes: sizeBytes,
-      algorithm,
-      digestSoFar,
-      nowMs: deps.clock.nowMs(),
-    }),
+  const progress = {
+    claimant: held.claimant,
+    offsetBytes: sizeBytes,
+    algorithm,
+    digestSoFar,
+    nowMs: deps.clock.nowMs(),
+  };
+  const [recorded] = await deps.database.transaction((tx) =>
+    commitTogether(tx, [recordProgress(tx, held.upload.id, progress)]),
   );
-  if (!recorded) throw new AppError("CONFLICT", "another request has taken over this upload");
+  held.claimEnded();
+  if (recorded.length === 0) throw new AppError("CONFLICT", "another request has taken over this upload");
   deps.sessions.keepHash(held.upload.id, sizeBytes, hash);
 }
 
