@@ -13,9 +13,10 @@ export interface RoundTrips {
 
 /**
  * Stands between a PostgreSQL client and its server. What a client sends before it hears an answer is one round trip, however many statements are
- * in it. The making of a connection counts too: measure when it has been made.
+ * in it. The making of a connection counts too: measure when it has been made. With `delayMs` each answer comes that much later, as from a server
+ * that is so far away.
  */
-export async function countRoundTrips(url: string): Promise<RoundTrips> {
+export async function countRoundTrips(url: string, delayMs = 0): Promise<RoundTrips> {
   const { host = "", port = 5432 } = parseIntoClientConfig(url);
   const sockets = new Set<Socket>();
   let finished = 0;
@@ -33,10 +34,12 @@ export async function countRoundTrips(url: string): Promise<RoundTrips> {
       isAnswered = false;
       upstream.write(bytes);
     });
-    upstream.on("data", (bytes) => {
+    const answer = (bytes: Buffer): void => {
       isAnswered = true;
       client.write(bytes);
-    });
+    };
+    // Timers of one length end in the order in which they began.
+    upstream.on("data", (bytes) => (delayMs === 0 ? answer(bytes) : setTimeout(answer, delayMs, bytes)));
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
