@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 export interface Operation {
   readonly name: string;
   /** Does what must come before and answers what is measured. */
-  prepare(): Promise<() => Promise<void>>;
+  readonly prepare: () => Promise<() => Promise<void>>;
 }
 
 /** Sends a request and checks its status. */

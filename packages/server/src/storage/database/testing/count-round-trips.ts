@@ -7,7 +7,7 @@ export interface RoundTrips {
   /** The same database, through the counter. */
   readonly url: string;
   /** How often a client has spoken after it was answered, on all connections but those that listen for notices. */
-  count(): number;
+  readonly count: () => number;
   close(): Promise<void>;
 }
 
