@@ -27,6 +27,7 @@ import { mfaCommand } from "./commands/mfa-command.ts";
 import { migrateCommand } from "./commands/migrate-command.ts";
 import { orgCommand } from "./commands/org-command.ts";
 import { providerCommand } from "./commands/provider-command.ts";
+import { regionsCommand } from "./commands/regions-command.ts";
 import { repositoryCommand } from "./commands/repository-command.ts";
 import { reservedNameCommand } from "./commands/reserved-name-command.ts";
 import { rmCommand } from "./commands/rm-command.ts";
@@ -73,6 +74,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
     keysCommand(contextOf),
     storageCommand(contextOf),
     databaseCommand(contextOf),
+    regionsCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

@@ -39,6 +39,7 @@ import { buildRegions } from "./build-regions.ts";
 import {
   type HousekeepingAreas,
   housekeepingKinds,
+  placesOf,
   strayGraceOf,
   verifyDepsOf,
 } from "./housekeeping-kinds.ts";
@@ -145,6 +146,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
 function buildHealth(config: Config, stores: Stores, jobs: Jobs, isDraining: () => boolean): HealthDeps {
   return {
     ...stores,
+    regions: stores.regional?.regions,
     folders: [config.dataDir],
     isDraining,
     jobsLookedAtMs: jobs.lookedAtMs,
@@ -197,7 +199,12 @@ function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
     ...garbageCollectionEndpoints(areas.collector, areas.jobs.wake),
     ...areas.jobs.endpoints,
     ...areas.regions.endpoints,
-    ...strayEndpoints({ ...areas.stores, log: areas.log, strayGraceMs: strayGraceOf(config) }),
+    ...strayEndpoints({
+      ...areas.stores,
+      places: placesOf(areas.stores),
+      log: areas.log,
+      strayGraceMs: strayGraceOf(config),
+    }),
     ...verificationEndpoints({
       ...verifyDepsOf(config, areas.stores),
       access: areas.stores.access,

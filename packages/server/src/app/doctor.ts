@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { type Config } from "../config/config.ts";
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
+import { ownStorageOf } from "../config/region-settings.ts";
 import { silentLog } from "../lib/log.ts";
 import { checkObjectStore } from "./check-object-store.ts";
 import { openStores } from "./open-stores.ts";
@@ -44,7 +45,15 @@ export async function checkInstallation(options: {
   if (config === undefined) return findings;
   const known = config;
   await look("stores", async () => checkStores(known));
-  await look("object store", async () => (await checkObjectStore(known)) ?? "storage is no object store");
+  if (known.storageRegions.length === 0) {
+    await look("object store", async () => (await checkObjectStore(known)) ?? "storage is no object store");
+  }
+  for (const region of known.storageRegions) {
+    await look(`storage region ${region.name}`, async () => {
+      const own = { ...known, ...ownStorageOf(region) };
+      return (await checkObjectStore(own)) ?? "it is no object store";
+    });
+  }
   await look("free space", async () => checkSpace(known));
   await look("port", async () => checkPort(known));
   return findings;

@@ -8,9 +8,11 @@ import type { GarbageCollector } from "../lifecycle/garbage-collection/garbage-c
 import { clearStrays } from "../lifecycle/strays/clear-strays.ts";
 import { countStorageKind } from "../operations/metrics/count-storage.ts";
 import type { Regions } from "../operations/regions/regions.ts";
+import { verifiedRegions } from "../operations/regions/verified-regions.ts";
 import { verificationKind } from "../operations/verify/verification-kind.ts";
 import type { VerifyDeps } from "../operations/verify/verify-deps.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { BlobStore } from "../storage/blob-store/blob-store.ts";
 import type { Stores } from "./open-stores.ts";
 
 export interface HousekeepingAreas {
@@ -31,10 +33,23 @@ export function strayGraceOf(config: Config): number {
   return Math.max(dayMs, config.uploadExpiryHours * 3_600_000 + config.gcGraceSeconds * 1_000);
 }
 
+/** Where bytes lie, when that is in several regions. */
+export function placesOf({ regional }: Stores): readonly BlobStore[] | undefined {
+  return regional?.regions.map(({ store }) => store);
+}
+
 /** With what content is checked beside a running registry. */
 export function verifyDepsOf(config: Config, stores: Stores): VerifyDeps {
-  const { database, blobs, clock } = stores;
-  return { database, blobs, clock, sparse: config.sparseManifests, strayGraceMs: strayGraceOf(config) };
+  const { database, blobs, regional, clock } = stores;
+  const regions = regional === undefined ? undefined : verifiedRegions(regional, stores);
+  return {
+    database,
+    blobs,
+    regions,
+    clock,
+    sparse: config.sparseManifests,
+    strayGraceMs: strayGraceOf(config),
+  };
 }
 
 /** What keeps the house in order, each by its own schedule, on one instance at a time: what fails holds nothing else up. */
@@ -78,7 +93,7 @@ export function housekeepingKinds(
       "strays.clear",
       "Removes uploads from the blob store that the database does not know.",
       async (_job, signal) => {
-        const deps = { ...stores, log, strayGraceMs: strayGraceOf(config) };
+        const deps = { ...stores, places: placesOf(stores), log, strayGraceMs: strayGraceOf(config) };
         const { uploads, bytes } = await clearStrays(deps, byCollector, { kinds: ["upload"], signal });
         return { uploads, bytes };
       },

@@ -1,6 +1,7 @@
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { silentLog } from "../lib/log.ts";
+import { verifiedRegions } from "../operations/regions/verified-regions.ts";
 import type { VerifyOptions } from "../operations/verify/verify-deps.ts";
 import {
   type VerifyProgress,
@@ -24,7 +25,12 @@ export async function verify(
   const stores = await openStores(config, silentLog);
   try {
     const strayGraceMs = Math.max(config.gcGraceSeconds * 1_000, config.uploadExpiryHours * 3_600_000);
-    return await verifyEverything({ ...stores, sparse: config.sparseManifests, strayGraceMs }, options);
+    const { regional } = stores;
+    const regions = regional === undefined ? undefined : verifiedRegions(regional, stores);
+    return await verifyEverything(
+      { ...stores, regions, sparse: config.sparseManifests, strayGraceMs },
+      options,
+    );
   } finally {
     await stores.close();
   }

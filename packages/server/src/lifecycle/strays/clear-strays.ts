@@ -1,6 +1,6 @@
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Log } from "../../lib/log.ts";
-import type { BlobLocation, StoredObject, UploadId } from "../../storage/blob-store/blob-store.ts";
+import type { BlobLocation, BlobStore, StoredObject, UploadId } from "../../storage/blob-store/blob-store.ts";
 import { findStrays, type StrayDeps } from "./find-strays.ts";
 
 /** What was found, or removed. */
@@ -16,7 +16,7 @@ const maxExamples = 20;
 
 /** What a removal would remove. Changes nothing. */
 export async function countStrays(deps: StrayDeps, signal: AbortSignal): Promise<StrayReport> {
-  return report(findStrays(deps, signal), async () => {});
+  return reportPlaces(deps, signal, async () => true);
 }
 
 /**
@@ -28,14 +28,12 @@ export async function clearStrays(
   source: AuditSource,
   options: { readonly kinds: readonly StoredObject["kind"][]; readonly signal: AbortSignal },
 ): Promise<StrayReport> {
-  const wanted = async function* () {
-    for await (const stray of findStrays(deps, options.signal))
-      if (options.kinds.includes(stray.kind)) yield stray;
-  };
-  const cleared = await report(wanted(), async ({ kind, name }) => {
+  const cleared = await reportPlaces(deps, options.signal, async ({ kind, name }, blobs) => {
+    if (!options.kinds.includes(kind)) return false;
     // as: the driver has told it as such
-    if (kind === "upload") await deps.blobs.discardUpload(name as UploadId);
-    else await deps.blobs.deleteBlob(name as BlobLocation);
+    if (kind === "upload") await blobs.discardUpload(name as UploadId);
+    else await blobs.deleteBlob(name as BlobLocation);
+    return true;
   });
   if (cleared.uploads + cleared.blobs > 0) {
     deps.log.info({ ...cleared }, "strays removed from the blob store");
@@ -51,18 +49,28 @@ export async function clearStrays(
   return cleared;
 }
 
-async function report(
-  strays: AsyncIterable<StoredObject>,
-  act: (stray: StoredObject) => Promise<void>,
+/** Place by place, passing over one that does not answer; then its error is thrown in the end. Counted is what `act` says yes to. */
+async function reportPlaces(
+  deps: StrayDeps,
+  signal: AbortSignal,
+  act: (stray: StoredObject, blobs: BlobStore) => Promise<boolean>,
 ): Promise<StrayReport> {
   let [uploads, blobs, bytes] = [0, 0, 0];
   const examples: string[] = [];
-  for await (const stray of strays) {
-    await act(stray);
-    if (stray.kind === "upload") uploads += 1;
-    else blobs += 1;
-    bytes += stray.sizeBytes;
-    if (examples.length < maxExamples) examples.push(`${stray.kind} ${stray.name}`);
+  const errors: unknown[] = [];
+  for (const place of deps.places ?? [deps.blobs]) {
+    try {
+      for await (const stray of findStrays({ ...deps, blobs: place }, signal)) {
+        if (!(await act(stray, place))) continue;
+        if (stray.kind === "upload") uploads += 1;
+        else blobs += 1;
+        bytes += stray.sizeBytes;
+        if (examples.length < maxExamples) examples.push(`${stray.kind} ${stray.name}`);
+      }
+    } catch (error) {
+      errors.push(error);
+    }
   }
+  if (errors.length > 0) throw errors[0];
   return { uploads, blobs, bytes, examples };
 }

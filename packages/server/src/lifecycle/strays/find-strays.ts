@@ -7,6 +7,8 @@ import { findKnown } from "./stray-store.ts";
 export interface StrayDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Where bytes lie, when that is in several regions: each is looked at by itself. Absent = in `blobs`. */
+  readonly places?: readonly BlobStore[] | undefined;
   readonly clock: Clock;
   /** Younger objects are passed over: their row may be about to come. */
   readonly strayGraceMs: number;

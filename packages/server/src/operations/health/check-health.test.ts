@@ -6,6 +6,7 @@ import { AppError } from "../../lib/app-error.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../../storage/blob-store/memory/memory-blob-store.ts";
+import { createRegionWatch } from "../../storage/blob-store/regions/region-watch.ts";
 import { unopenedDatabase } from "../../storage/database/unopened-database.ts";
 import { checkEndToEnd, checkInstance, checkReady, type Health, type HealthDeps } from "./check-health.ts";
 
@@ -47,6 +48,24 @@ test("names the part of the whole that fails, each by itself", async () => {
     );
     assert.ok((failing(health)[0]?.error ?? "").length > 5, "with a sentence");
   }
+});
+
+test("of several storage regions one may fail: the whole is degraded, and says which; all may not", async () => {
+  const broken = async () => Promise.reject(new Error("no route to host"));
+  const store = createMemoryBlobStore(systemClock);
+  const region = (name: string, isBroken: boolean) => ({
+    name,
+    store: isBroken ? { ...store, probe: broken } : store,
+    watch: createRegionWatch(systemClock),
+  });
+  const healthOf = (eu: boolean, us: boolean, more: Partial<HealthDeps> = {}) =>
+    checkEndToEnd(healthy({ ...more, regions: [region("eu", !eu), region("us", !us)] }));
+  assert.equal((await healthOf(true, true)).status, "ok");
+  const degraded = await healthOf(false, true);
+  assert.equal(degraded.status, "degraded");
+  assert.deepEqual(failing(degraded), [{ name: "storage region eu", ok: false, error: "no route to host" }]);
+  assert.equal((await healthOf(false, false)).status, "failing");
+  assert.equal((await healthOf(false, true, { database: unopenedDatabase() })).status, "failing");
 });
 
 test("a busy database is no fault of the keys", async () => {

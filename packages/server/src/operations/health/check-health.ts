@@ -4,11 +4,14 @@ import { AppError } from "../../lib/app-error.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
+import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
 import type { Database } from "../../storage/database/database.ts";
 
 export interface HealthDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Absent = there is one storage, not several regions. */
+  readonly regions?: readonly Region[] | undefined;
   readonly clock: Clock;
   readonly secretBox: SecretBox;
   /** Folders of this machine that fill up. */
@@ -22,7 +25,8 @@ export interface HealthDeps {
 }
 
 export interface Health {
-  readonly status: "ok" | "failing" | "draining";
+  /** `degraded`: a part fails that others make up for. */
+  readonly status: "ok" | "degraded" | "failing" | "draining";
   readonly parts: readonly HealthPart[];
 }
 
@@ -34,6 +38,7 @@ export interface HealthPart {
 }
 
 const probeTimeoutMs = 5_000;
+const regionPart = "storage region ";
 const silentJobsMs = 60_000;
 const leastFreeShare = 0.01;
 const longestLagMs = 2_000;
@@ -68,11 +73,18 @@ export async function checkInstance(deps: HealthDeps): Promise<Health> {
   return { status: deps.isDraining() ? "draining" : isFine ? "ok" : "failing", parts };
 }
 
-/** Everything a pull and a push need: the database answers, the blob store takes, gives back and removes a few bytes, a token can be signed. At most 5 s each. */
+/**
+ * Everything a pull and a push need: the database answers, the blob store takes, gives back and removes a few bytes, a token can be signed. At most 5 s each. Of several
+ * storage regions each is a part; as long as one works it is only `degraded`.
+ */
 export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
+  const storage =
+    deps.regions === undefined
+      ? [probe("storage", () => deps.blobs.probe())]
+      : deps.regions.map((region) => probe(`${regionPart}${region.name}`, () => probeRegion(region)));
   const parts = await Promise.all([
     probe("database", () => deps.database.probe(probeTimeoutMs)),
-    probe("storage", () => deps.blobs.probe()),
+    ...storage,
     probe("sign-in", () =>
       deps.checkSigningKeys().catch((error: unknown) => {
         // That the database is busy or away is told by the part that says so.
@@ -80,7 +92,15 @@ export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
       }),
     ),
   ]);
-  return { status: parts.every((part) => part.ok) ? "ok" : "failing", parts };
+  const isRegion = ({ name }: HealthPart) => name.startsWith(regionPart);
+  const failing = parts.filter((part) => !part.ok);
+  const isOneThere = parts.some((part) => isRegion(part) && part.ok);
+  if (failing.length === 0) return { status: "ok", parts };
+  return { status: failing.every(isRegion) && isOneThere ? "degraded" : "failing", parts };
+}
+
+async function probeRegion(region: Region): Promise<void> {
+  await inRegion(region, probeTimeoutMs - 500, (store) => store.probe());
 }
 
 async function checkEventLoop(): Promise<void> {

@@ -32,15 +32,17 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
       "Whether this process and its machine are well: stopping, event loop, keys, background work, room on the disk.",
       () => checkInstance(deps),
     ),
-    health("endtoend", "Whether database, storage and tokens work, by using them.", () =>
-      checkEndToEnd(deps),
+    health(
+      "endtoend",
+      "Whether database, storage and tokens work, by using them; `degraded`, and 200, while one of several storage regions fails.",
+      () => checkEndToEnd(deps),
     ),
   ];
 }
 
 function answer(health: Health): Reply {
   return {
-    status: health.status === "ok" ? 200 : 503,
+    status: health.status === "ok" || health.status === "degraded" ? 200 : 503,
     headers: { "cache-control": "no-store" },
     body: { kind: "json", value: health },
   };

@@ -152,6 +152,22 @@ export async function wantAgain(tx: Tx, blobId: number, region: string, nowMs: n
     .execute();
 }
 
+/** The regions in which blobs are said to lie, by the blob's id. */
+export async function listPlacedIn(
+  db: Queryable,
+  blobIds: readonly number[],
+): Promise<ReadonlyMap<number, readonly string[]>> {
+  if (blobIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("blob_placements")
+    .select(["blob_id", "region"])
+    .where("blob_id", "in", [...blobIds])
+    .where("state", "=", "placed")
+    .execute();
+  const byBlob = Map.groupBy(rows, (row) => row.blob_id);
+  return new Map([...byBlob].map(([id, found]) => [id, found.map(({ region }) => region)]));
+}
+
 export interface PlacementOfBlob {
   readonly region: string;
   readonly state: PlacementState;

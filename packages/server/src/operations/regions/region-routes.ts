@@ -35,6 +35,7 @@ export function regionEndpoints(deps: ManageRegionsDeps): readonly Endpoint[] {
       method: "DELETE",
       path: "/api/v1/regions/{region}",
       can: administrator,
+      needsRecentSignIn: true,
       summary: "Forget a storage region that is configured no more. Its bytes are not touched.",
       handle: async (call, { params }) => {
         await forgetRegion(deps, call, params["region"] ?? "");
@@ -77,6 +78,7 @@ export function regionEndpoints(deps: ManageRegionsDeps): readonly Endpoint[] {
       method: "PUT",
       path: placementPath,
       can: administrator,
+      needsRecentSignIn: true,
       summary:
         "Say in which storage regions the content of a namespace may lie, and to which it is copied; null = as everywhere.",
       body: async () => (await schemas()).placement,

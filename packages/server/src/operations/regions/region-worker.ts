@@ -47,12 +47,14 @@ export async function workForRegion(
   leaveToOthersMs: number,
   signal: AbortSignal,
 ): Promise<Round> {
+  // Also when nothing is due: so this process learns that the region is back.
+  if (!(await answers(region))) return nothing;
   const nowMs = deps.clock.nowMs() - leaveToOthersMs;
   const { read } = deps.database;
   const isDue =
     (await listDue(read, region.name, { nowMs, limit: 1 })).length > 0 ||
     (await listOwedDeletions(read, region.name, { nowMs, limit: 1 })).length > 0;
-  if (!isDue || !(await answers(region))) return nothing;
+  if (!isDue) return nothing;
   return underLease(deps, region, signal, async (held) => {
     const owed = await payDeletions(deps, region, held);
     const due = await listDue(read, region.name, { nowMs: deps.clock.nowMs(), limit: batchSize });
@@ -70,7 +72,7 @@ export async function workForRegion(
 }
 
 async function answers(region: Region): Promise<boolean> {
-  if (!region.watch.isDown()) return true;
+  if (!region.watch.isDoubtful()) return true;
   return inRegion(region, answerMs, (store) => store.probe()).then(
     () => true,
     () => false,
@@ -239,11 +241,13 @@ export function createRegionWorker(deps: RegionWorkerDeps): {
     },
     async stop() {
       stopping.abort();
-      await Promise.all(running);
+      // What hangs in a region that does not answer is not waited for.
+      await Promise.race([Promise.all(running), wait(stopLimitMs, undefined, { ref: false })]);
     },
   };
 }
 
 const pollMs = 1_000;
+const stopLimitMs = 5_000;
 /** What instances of the region itself have not done by then, any other does. */
 const othersMs = 3_000;

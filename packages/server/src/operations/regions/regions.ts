@@ -138,9 +138,9 @@ async function chooseRegion(
     return { placement: found?.placement ?? everywhere };
   });
   const allowed = allowedRegions(deps.known, placement);
-  const isDown = (name: string) =>
-    deps.regional.regions.find((region) => region.name === name)?.watch.isDown() === true;
-  const chosen = allowed.find((name) => !isDown(name)) ?? allowed[0];
+  const isDoubtful = (name: string) =>
+    deps.regional.regions.find((region) => region.name === name)?.watch.isDoubtful() === true;
+  const chosen = allowed.find((name) => !isDoubtful(name)) ?? allowed[0];
   if (chosen === undefined) {
     throw new AppError(
       "UNAVAILABLE",

@@ -2,6 +2,8 @@
 export const problemKinds = [
   "blob-missing", // the bytes are not there: quarantine, so that the next push brings them back
   "blob-damaged", // the bytes have another size or digest: quarantine
+  "copy-missing", // another storage region has the right bytes, this one has none: copied there again
+  "copy-damaged", // another storage region has the right bytes, those in this one are wrong: removed and copied again
   "manifest-damaged", // the bytes in the row have another digest: taken from another repository that has it
   "reference-row-missing", // the manifest names it, the table does not say so: written down
   "reference-row-surplus", // the table says so, the manifest does not: deleted

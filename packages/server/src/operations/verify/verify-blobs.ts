@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { digestAlgorithm, digestHex, parseDigest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
+import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Problem } from "./problem.ts";
+import { verifyCopies } from "./verify-copies.ts";
 import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
 import { type BlobRow, isBlobAt, listBlobs, listUsersOf, setQuarantine } from "./verify-store.ts";
 
@@ -32,12 +34,13 @@ export async function verifyBlobs(
   let progress: BlobProgress = { afterId, blobs: 0, bytes: 0 };
   for (;;) {
     const page = await listBlobs(deps.database.read, progress.afterId, pageSize);
+    const placed = await deps.regions?.placedIn(page.map(({ id }) => id));
     let next = 0;
     let bytes = 0;
     const work = async (): Promise<void> => {
       for (let blob = page[next++]; blob !== undefined; blob = page[next++]) {
         options.signal.throwIfAborted();
-        await verifyBlob(deps, options, blob, pace);
+        await verifyBlob(deps, options, { blob, copiesIn: placed?.get(blob.id) ?? [] }, pace);
         bytes += blob.sizeBytes;
       }
     };
@@ -66,10 +69,14 @@ function createPace(bytesPerSecond: number | undefined, signal: AbortSignal): Pa
 async function verifyBlob(
   deps: VerifyDeps,
   options: VerifyOptions,
-  blob: BlobRow,
+  { blob, copiesIn }: { readonly blob: BlobRow; readonly copiesIn: readonly string[] },
   pace: Pace,
 ): Promise<void> {
-  const wrong = await whatIsWrong(deps, options, blob, pace);
+  const look = (store: BlobStore) => whatIsWrong(store, options, blob, pace);
+  const wrong =
+    copiesIn.length === 0
+      ? await look(deps.blobs)
+      : await verifyCopies(deps, options, { blob, copiesIn }, look);
   if (wrong === undefined) {
     if (blob.isQuarantined && options.repair && options.hash) {
       await deps.database.transaction((tx) => setQuarantine(tx, blob, null));
@@ -92,14 +99,14 @@ async function verifyBlob(
 }
 
 async function whatIsWrong(
-  deps: VerifyDeps,
+  blobs: BlobStore,
   options: VerifyOptions,
   blob: BlobRow,
   pace: Pace,
 ): Promise<Pick<Problem, "kind" | "detail"> | undefined> {
   const digest = parseDigest(blob.digest);
   try {
-    const reader = await deps.blobs.openBlob(blob.location);
+    const reader = await blobs.openBlob(blob.location);
     try {
       if (reader.sizeBytes !== blob.sizeBytes) {
         return { kind: "blob-damaged", detail: `has ${reader.sizeBytes} bytes, not ${blob.sizeBytes}` };

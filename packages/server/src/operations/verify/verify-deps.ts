@@ -4,9 +4,19 @@ import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Database } from "../../storage/database/database.ts";
 import type { Problem } from "./problem.ts";
 
+export interface VerifiedRegions {
+  readonly all: readonly { readonly name: string; readonly store: BlobStore }[];
+  /** Names of the regions in which the blobs are said to lie, by the blob's id. */
+  readonly placedIn: (blobIds: readonly number[]) => Promise<ReadonlyMap<number, readonly string[]>>;
+  /** Has a blob copied to a region again in which its bytes are gone or wrong. */
+  readonly copyAgain: (blobId: number, region: string) => Promise<void>;
+}
+
 export interface VerifyDeps {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** Where there are several storage regions: each, and the copies that are said to lie in it. */
+  readonly regions?: VerifiedRegions | undefined;
   readonly clock: Clock;
   /** What manifests may name without its being there. */
   readonly sparse: SparsePolicy;

@@ -7,6 +7,15 @@ const pageSize = 500;
 /** Looks for bytes in the blob store that no row knows, and for rows that the collector will never look at. Tells how many objects there are. */
 export async function verifyStrays(deps: VerifyDeps, options: VerifyOptions): Promise<number> {
   let objects = 0;
+  for (const blobs of deps.regions?.all.map(({ store }) => store) ?? [deps.blobs]) {
+    objects += await verifyPlace({ ...deps, blobs }, options);
+  }
+  await verifyMarks(deps, options);
+  return objects;
+}
+
+async function verifyPlace(deps: VerifyDeps, options: VerifyOptions): Promise<number> {
+  let objects = 0;
   let page: StoredObject[] = [];
   for await (const object of deps.blobs.list()) {
     options.signal.throwIfAborted();
@@ -17,7 +26,6 @@ export async function verifyStrays(deps: VerifyDeps, options: VerifyOptions): Pr
     page = [];
   }
   await verifyPage(deps, options, page);
-  await verifyMarks(deps, options);
   return objects;
 }
 

@@ -29,15 +29,23 @@ export async function expireUploads(
 ): Promise<number> {
   const claimant = `${deps.instanceId}:expiry`;
   const cutoffMs = deps.clock.nowMs() - expiry.expiryMs;
-  for (let dropped = 0; dropped < expiry.limit; dropped++) {
+  const errors: unknown[] = [];
+  for (let seen = 0; seen < expiry.limit; seen++) {
     // Each is claimed just before it goes: a claim on many would lapse while the first are dropped, and a client may come back.
     const nowMs = deps.clock.nowMs();
     const [upload] = await deps.database.transaction((tx) =>
       claimExpiredUploads(tx, { beforeMs: cutoffMs, claimant, nowMs, untilMs: nowMs + claimMs, limit: 1 }),
     );
-    if (upload === undefined) return dropped;
-    await dropUpload(deps, upload.id, claimant, upload.committing);
+    if (upload === undefined) {
+      if (errors.length > 0) throw errors[0];
+      return seen;
+    }
+    // One whose storage region does not answer holds up no other.
+    await dropUpload(deps, upload.id, claimant, upload.committing).catch((error: unknown) => {
+      errors.push(error);
+    });
   }
+  if (errors.length > 0) throw errors[0];
   return expiry.limit;
 }
 

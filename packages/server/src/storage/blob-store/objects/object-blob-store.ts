@@ -96,7 +96,19 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
       const index = await findIndex(id, digest);
       if (index === undefined) throw new AppError("BLOB_UNKNOWN", "the blob's bytes are not in storage");
       const release = deletes.hold(location);
-      return createSegmentReader(medium, folderOf(id), index.segments, release);
+      const reader = createSegmentReader(medium, folderOf(id), index.segments, release);
+      return {
+        ...reader,
+        async read(buffer, position) {
+          try {
+            return await reader.read(buffer, position);
+          } catch (error) {
+            // It was removed, and perhaps written anew, by another process: the next look is at what is there now.
+            if (error instanceof AppError && error.code === "BLOB_UNKNOWN") indexes.delete(location);
+            throw error;
+          }
+        },
+      };
     },
     async deleteBlob(location) {
       const { id, digest } = placeOf(location);

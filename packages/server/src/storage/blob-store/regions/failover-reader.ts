@@ -7,8 +7,8 @@ export interface OpenedIn {
   readonly reader: BlobReader;
 }
 
-/** A region may be silent for so long in the middle of a blob before another is asked for the rest. */
-const silenceMs = 8_000;
+/** A region may be silent for so long, at the beginning or in the middle of a blob, before another is asked for the rest. */
+const silenceMs = 3_000;
 
 /**
  * Reads a blob from one region, and goes on in another at the very byte when that one fails or falls silent. `openElsewhere` opens it in any but the regions
@@ -21,12 +21,12 @@ export function createFailoverReader(
   let current = first;
   const failed = new Set<Region>();
 
-  async function readOrTell(at: OpenedIn, bytes: Uint8Array, position: number): Promise<number | "silent"> {
+  async function resultOrSilence(reading: Promise<number>): Promise<number | "silent"> {
     const giveUp = new AbortController();
     const silent = wait(silenceMs, "silent" as const, { signal: giveUp.signal });
     silent.catch(() => {});
     try {
-      return await Promise.race([at.reader.read(bytes, position), silent]);
+      return await Promise.race([reading, silent]);
     } finally {
       giveUp.abort();
     }
@@ -50,19 +50,23 @@ export function createFailoverReader(
         const at = current;
         // Bytes of its own for each try: one that was given up may still write into them.
         const bytes = Buffer.allocUnsafe(buffer.byteLength);
+        const reading = at.reader.read(bytes, position);
+        // Heard or not: one that was given up fails when it likes.
+        reading.catch(() => {});
         let got: number | "silent";
         try {
-          got = await readOrTell(at, bytes, position);
+          got = await resultOrSilence(reading);
         } catch (error) {
           at.region.watch.failed(error);
           if (await goElsewhere(at)) continue;
           throw error;
         }
         if (got === "silent") {
-          at.region.watch.failed(new Error("it fell silent in the middle of a blob"));
+          at.region.watch.wasSlow();
           if (await goElsewhere(at)) continue;
-          got = await at.reader.read(bytes, position);
+          got = await reading;
         }
+        at.region.watch.worked();
         buffer.set(bytes.subarray(0, got));
         return got;
       }

@@ -5,9 +5,14 @@ import type { Clock } from "../../../lib/clock.ts";
 export interface RegionWatch {
   /** False while it is known to fail, but for one call now and then that finds out whether it is back. */
   mayTry(): boolean;
-  /** As `mayTry`, without being that one call. */
+  /** It fails. */
   isDown(): boolean;
+  /** It fails, or was silent lately: others are asked first. */
+  isDoubtful(): boolean;
+  /** It has just read or written something. */
   worked(): void;
+  /** It has been silent for long, which need not mean that it fails. */
+  wasSlow(): void;
   /** What a store throws; answers such as "not there" show that it works. */
   failed(error: unknown): void;
   /** Since when it fails, and how; undefined = the last that was heard of it is good. */
@@ -16,6 +21,7 @@ export interface RegionWatch {
 
 const failuresUntilDown = 2;
 const pauseMs = 5_000;
+const doubtMs = 30_000;
 const answers: ReadonlySet<string> = new Set(["BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "STORAGE_FULL"]);
 
 export function createRegionWatch(clock: Clock): RegionWatch {
@@ -23,11 +29,14 @@ export function createRegionWatch(clock: Clock): RegionWatch {
   let sinceMs = 0;
   let triedAtMs = 0;
   let message = "";
+  let slowAtMs: number | undefined;
   // The distance, as a clock that was set back must not keep a region away for ever.
   const isPausing = () => Math.abs(clock.nowMs() - triedAtMs) < pauseMs;
   const worked = () => {
     failures = 0;
+    slowAtMs = undefined;
   };
+  const isDown = () => failures >= failuresUntilDown;
   return {
     mayTry() {
       if (failures < failuresUntilDown) return true;
@@ -35,8 +44,12 @@ export function createRegionWatch(clock: Clock): RegionWatch {
       triedAtMs = clock.nowMs();
       return true;
     },
-    isDown: () => failures >= failuresUntilDown,
+    isDown,
+    isDoubtful: () => isDown() || (slowAtMs !== undefined && Math.abs(clock.nowMs() - slowAtMs) < doubtMs),
     worked,
+    wasSlow() {
+      slowAtMs = clock.nowMs();
+    },
     failed(error) {
       if (isAnswer(error)) return worked();
       if (failures === 0) sinceMs = clock.nowMs();

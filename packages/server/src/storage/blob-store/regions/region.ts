@@ -11,13 +11,15 @@ export interface Region {
 
 /**
  * Does something in one region, and notes how the region does. `UNAVAILABLE` at once while it is known to fail, and after `limitMs` without an answer;
- * what comes later is given to `tooLate`.
+ * what comes later is given to `tooLate`. `proves` = success shows that the region answers; false for
+ * what may come from memory.
  */
 export async function inRegion<T>(
   { name, store, watch }: Region,
   limitMs: number,
   work: (store: BlobStore) => Promise<T>,
   tooLate: (result: T) => void = () => {},
+  proves = true,
 ): Promise<T> {
   if (!watch.mayTry()) {
     throw new AppError("UNAVAILABLE", `the storage region ${name} does not answer; try again later`, {
@@ -34,7 +36,7 @@ export async function inRegion<T>(
   });
   try {
     const result = await Promise.race([working, late]);
-    watch.worked();
+    if (proves) watch.worked();
     return result;
   } catch (error) {
     watch.failed(error);

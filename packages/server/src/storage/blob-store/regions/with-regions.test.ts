@@ -134,6 +134,29 @@ describe("regions", () => {
     await reader.close();
   });
 
+  test("one that falls silent is left for another, and asked last until it is heard of again", async () => {
+    const { eu, us, inEu, pushed, copied } = twoRegions();
+    const location = await pushed("abc");
+    await copied("abc", us.store);
+    const openBlob = eu.store.openBlob.bind(eu.store);
+    Object.assign(eu.store, {
+      // Opened from memory, as far as anybody can tell; then nothing comes.
+      openBlob: async (at: typeof location) => ({
+        ...(await openBlob(at)),
+        read: () => new Promise(() => {}),
+      }),
+    });
+    assert.equal(await textOf(await inEu.openBlob(location)), "abc");
+    const [euRegion] = inEu.regions;
+    assert.equal(euRegion?.watch.isDoubtful(), true);
+    assert.equal(euRegion.watch.isDown(), false);
+    const { calls } = eu;
+    assert.equal(await textOf(await inEu.openBlob(location)), "abc");
+    assert.equal(eu.calls, calls);
+    await inEu.probe();
+    assert.equal(euRegion.watch.isDoubtful(), false);
+  });
+
   test("works as long as one region does", async () => {
     const { eu, us, inEu } = twoRegions();
     await inEu.probe();

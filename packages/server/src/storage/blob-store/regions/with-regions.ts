@@ -59,17 +59,17 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
     const [own, ...others] = regions.filter((region) => but?.has(region) !== true);
     const rest = others.toSorted((left, right) => Number(right === home) - Number(left === home));
     const all = own === undefined ? [] : [own, ...rest];
-    return all.toSorted((left, right) => Number(left.watch.isDown()) - Number(right.watch.isDown()));
+    return all.toSorted((left, right) => Number(left.watch.isDoubtful()) - Number(right.watch.isDoubtful()));
   }
 
   async function open(location: BlobLocation, but?: ReadonlySet<Region>): Promise<OpenedIn> {
     const order = readingOrder(location, but);
     const shut = (reader: BlobReader) => void reader.close().catch(() => {});
     const tries = order.map((region) => ({
-      slow: () => region.watch.failed(new Error(`it has not answered in ${hedgeMs} ms`)),
+      slow: () => region.watch.wasSlow(),
       begin: async (): Promise<OpenedIn> => ({
         region,
-        reader: await inRegion(region, answerMs, (store) => store.openBlob(location), shut),
+        reader: await inRegion(region, answerMs, (store) => store.openBlob(location), shut, false),
       }),
     }));
     const opened = await firstSuccess(tries, ({ reader }) => void reader.close().catch(() => {}));

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { silentLog } from "../../lib/log.ts";
+import { clearStrays, countStrays } from "../../lifecycle/strays/clear-strays.ts";
+import { digestOf, pushImage, repositoryName } from "../../registry/testing/content.ts";
+import { write } from "../../storage/blob-store/blob-store.contract.ts";
+import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import { uploadIdIn } from "../../storage/blob-store/regions/region-name.ts";
+import { eachDatabase, type OpenTestDatabase } from "../../storage/database/testing/each-database.ts";
+import type { Problem } from "../verify/problem.ts";
+import { verifyEverything } from "../verify/verify-everything.ts";
+import { openTestRegions } from "./testing/open-test-regions.ts";
+import { verifiedRegions } from "./verified-regions.ts";
+
+const app = repositoryName("acme/app");
+const { signal } = new AbortController();
+
+async function start(open: OpenTestDatabase, t: TestContext) {
+  const regions = await openTestRegions(open, t);
+  const { eu, worker, work } = regions;
+  await pushImage(eu, app, { layers: ["layer"] }, ["v1"]);
+  await work();
+  const { location } = await eu.database.read
+    .selectFrom("blobs")
+    .select("location")
+    .where("digest", "=", digestOf("layer"))
+    .executeTakeFirstOrThrow();
+  const deps = { ...eu, blobs: worker.regional, regions: verifiedRegions(worker.regional, eu) };
+  const verify = async (repair: boolean) => {
+    const problems: Problem[] = [];
+    await verifyEverything(
+      { ...deps, sparse: "none", strayGraceMs: 0 },
+      {
+        repair,
+        hash: true,
+        parallel: 2,
+        bytesPerSecond: undefined,
+        resume: false,
+        signal,
+        onProgress: () => {},
+        onProblem: (problem) => void problems.push(problem),
+      },
+    );
+    return problems.map(({ kind, outcome }) => `${kind} ${outcome}`);
+  };
+  // as: written by a driver's commitUpload
+  return { ...regions, verify, location: location as BlobLocation };
+}
+
+/** Gives other bytes than were written, as a disk that has gone bad. */
+function spoil(store: Awaited<ReturnType<typeof start>>["stores"]["us"]["store"]): void {
+  const openBlob = store.openBlob.bind(store);
+  Object.assign(store, {
+    openBlob: async (at: BlobLocation) => {
+      const reader = await openBlob(at);
+      const read = async (buffer: Uint8Array, position: number) => {
+        const got = await reader.read(buffer, position);
+        buffer.fill(0, 0, got);
+        return got;
+      };
+      return { ...reader, read };
+    },
+  });
+}
+
+eachDatabase((open) => {
+  test("verify finds a copy that is gone, and a repair has it copied again; nobody is kept from the blob", async (t) => {
+    const { stores, verify, held, work, location } = await start(open, t);
+    assert.deepEqual(await verify(false), []);
+    await stores.us.store.deleteBlob(location);
+    assert.deepEqual(await verify(false), ["copy-missing found"]);
+    assert.deepEqual(await verify(true), ["copy-missing repaired"]);
+    await work();
+    assert.deepEqual(await held("us"), await held("eu"));
+    assert.deepEqual(await verify(false), []);
+  });
+
+  test("verify finds copies whose bytes are wrong; a blob without a sound copy goes into quarantine", async (t) => {
+    const { stores, verify, held } = await start(open, t);
+    spoil(stores.us.store);
+    assert.deepEqual(await verify(false), ["copy-damaged found", "copy-damaged found"]);
+    assert.deepEqual(await verify(true), ["copy-damaged repaired", "copy-damaged repaired"]);
+    assert.deepEqual(await held("us"), []);
+    spoil(stores.eu.store);
+    assert.deepEqual(await verify(true), ["blob-damaged quarantined", "blob-damaged quarantined"]);
+    assert.equal((await held("eu")).length, 2, "damaged bytes may be wanted as evidence");
+  });
+
+  test("strays are looked for in each region, and removed where they lie; one that is away holds up no other", async (t) => {
+    const { eu, stores, worker, held } = await start(open, t);
+    // What a copier leaves that died.
+    await write(stores.us.store, uploadIdIn("eu", "left-over"), 0, Buffer.from("half"));
+    eu.advance(1_000);
+    const places = worker.regional.regions.map(({ store }) => store);
+    const deps = { ...eu, blobs: worker.regional, places, strayGraceMs: 0, log: silentLog };
+    assert.deepEqual((await countStrays(deps, signal)).examples, ["upload left-over--eu"]);
+    const lost = { ...worker.regional, list: () => assert.fail("away") };
+    const options = { kinds: ["upload"] as const, signal };
+    await assert.rejects(clearStrays({ ...deps, places: [lost, ...places] }, eu.call(), options), /away/);
+    assert.deepEqual(await held("us"), await held("eu"), "removed all the same");
+    assert.deepEqual((await countStrays(deps, signal)).examples, []);
+  });
+});
