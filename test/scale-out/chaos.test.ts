@@ -5,16 +5,12 @@ import { type Fault, startFaultProxy } from "@entrepot/server/storage/blob-store
 import { startObjectServer } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
 import { openLedger, pushUntil, verifyLedger } from "../support/ledger.ts";
-import {
-  contentOf,
-  manifestOf,
-  openSession,
-  type RegistrySession,
-  randomContent,
-} from "../support/registry-session.ts";
+import { openSession } from "../support/registry-session.ts";
 import { administrator } from "../support/server-process.ts";
 import { type Cluster, missingForCluster, startCluster } from "./start-cluster.ts";
-import { type Relay, startRelay } from "./start-relay.ts";
+import { missingForNamespaces, startNamespace } from "./start-namespace.ts";
+import { startRelay } from "./start-relay.ts";
+import { untilItWorks } from "./until-it-works.ts";
 
 // The short form is for every run, with others beside it; `ENTREPOT_TEST_CHAOS=100` is the long one, for a machine that does nothing else.
 const longForm = process.env["ENTREPOT_TEST_CHAOS"];
@@ -75,18 +71,21 @@ test("whatever happens to instances, database, bucket and network, nothing ackno
 });
 
 async function begin(t: TestContext): Promise<World> {
-  const postgres = await startPostgresCluster();
-  t.after(() => postgres.stop());
+  const missing = missingForNamespaces();
+  if (missing !== undefined) t.diagnostic(`NO NETWORK NAMESPACES, relays are cut instead: ${missing}`);
+  const network = missing === undefined ? await startNamespace() : undefined;
+  const host = network?.hostAddress;
+  const postgres =
+    host === undefined
+      ? await startPostgresCluster()
+      : await startPostgresCluster(undefined, { listen_addresses: host }, `${host}/30`);
   const objects = await startObjectServer("ceph");
-  t.after(() => objects.stop());
   const bucket = await startFaultProxy(objects.origin);
-  t.after(() => bucket.close());
   const folder = new URLSearchParams(postgres.url.split("?")[1]).get("host") ?? "";
-  const cables = [
-    await startRelay({ path: `${folder}/.s.PGSQL.5432` }),
-    await startRelay({ host: "127.0.0.1", port: Number(new URL(bucket.origin).port) }),
-  ] as const;
-  t.after(() => Promise.all(cables.map((cable) => cable.close())));
+  const cables = await Promise.all([
+    startRelay({ path: `${folder}/.s.PGSQL.5432` }, host),
+    startRelay({ host: "127.0.0.1", port: Number(new URL(bucket.origin).port) }, host),
+  ]);
   const last = instances - 1;
   const cluster = await startCluster(t, {
     instances,
@@ -95,10 +94,18 @@ async function begin(t: TestContext): Promise<World> {
     routeOf: (index) =>
       index === last
         ? {
-            database: `postgres://postgres@127.0.0.1:${cables[0].port}/postgres`,
-            endpoint: `http://127.0.0.1:${cables[1].port}`,
+            database: `postgres://postgres@${host ?? "127.0.0.1"}:${host === undefined ? cables[0].port : 5432}/postgres`,
+            endpoint: `http://${host ?? "127.0.0.1"}:${cables[1].port}`,
           }
         : { database: postgres.url, endpoint: bucket.origin },
+    within: (index) => (index === last ? network : undefined),
+  });
+  t.after(async () => {
+    await Promise.all(cables.map((cable) => cable.close()));
+    await bucket.close();
+    await objects.stop();
+    await postgres.stop();
+    await network?.close();
   });
   const spoiling = (name: string, fault: Fault, share: number): Disaster => ({
     name,
@@ -120,15 +127,18 @@ async function begin(t: TestContext): Promise<World> {
       spoiling("the bucket answers 500", { kind: "status", status: 500, code: "InternalError" }, 1),
       spoiling("the bucket's answers break off", { kind: "truncated", afterBytes: 100 }, 0.3),
       spoiling("the bucket's answers get lost", { kind: "lost-answer" }, 0.3),
-      { name: "one instance cut off", strike: () => cutOff(cables) },
+      {
+        name: "one instance cut off",
+        async strike() {
+          if (network === undefined) for (const cable of cables) cable.cut();
+          else await network.cut();
+          await wait(5_000);
+          if (network === undefined) for (const cable of cables) cable.mend();
+          else await network.mend();
+        },
+      },
     ],
   };
-}
-
-async function cutOff(cables: readonly Relay[]): Promise<void> {
-  for (const cable of cables) cable.cut();
-  await wait(5_000);
-  for (const cable of cables) cable.mend();
 }
 
 /** How long until every instance, asked by itself, takes a push and gives it back. */
@@ -136,27 +146,9 @@ async function timeToRecover(cluster: Cluster): Promise<number> {
   const startedAt = performance.now();
   const sessions = cluster.instances.map(({ origin }) => openSession(origin, administrator, 3_000));
   await Promise.all(
-    sessions.map((session, index) => untilItWorks(session, `recovered/i${index}`, startedAt)),
+    sessions.map((session, index) =>
+      untilItWorks(session, `recovered/i${index}`, startedAt, 3 * recoveryLimitMs),
+    ),
   );
   return performance.now() - startedAt;
-}
-
-async function untilItWorks(session: RegistrySession, repository: string, startedAt: number): Promise<void> {
-  for (;;) {
-    try {
-      const config = contentOf(Buffer.from("{}"));
-      const layer = randomContent(50_000);
-      const manifest = manifestOf(config, [layer]);
-      const isThere =
-        (await session.pushBlob(repository, config, "post")) === 201 &&
-        (await session.pushBlob(repository, layer, "patch")) === 201 &&
-        (await session.pushManifest(repository, "latest", manifest)) === 201 &&
-        (await session.request("HEAD", `/v2/${repository}/manifests/latest`)).ok;
-      if (isThere) return;
-    } catch {
-      // Not yet.
-    }
-    if (performance.now() - startedAt > 3 * recoveryLimitMs) return;
-    await wait(100);
-  }
 }

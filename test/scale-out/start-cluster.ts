@@ -12,6 +12,7 @@ import {
   type ObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import { freePort, type ServerProcess, startServer } from "../support/server-process.ts";
+import type { Namespace } from "./start-namespace.ts";
 
 /** Instances on one PostgreSQL database and one bucket, behind a load balancer that sends every request to the next one. */
 export interface Cluster {
@@ -37,6 +38,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Where each instance finds the two, if not at their own addresses. */
   readonly routeOf?: (index: number) => { readonly database: string; readonly endpoint: string } | undefined;
+  /** Which of them run in a network of their own. */
+  readonly within?: (index: number) => Namespace | undefined;
 }
 
 export async function startCluster(t: TestContext, options: ClusterOptions): Promise<Cluster> {
@@ -64,7 +67,8 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
       ENTREPOT_STORAGE_URL: `s3://${bucket}/registry?endpoint=${endpoint}&pathStyle=true`,
     };
     const dataDir = await mkdtemp(join(folder, "instance-"));
-    return startServer({ dataDir, port, settings: { ...stores, ...settings } });
+    const within = options.within?.(index);
+    return startServer({ dataDir, port, settings: { ...stores, ...settings }, within });
   };
   t.after(() => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))));
   for (let index = 0; index < options.instances; index++) ports.push(await freePort());
@@ -72,7 +76,8 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
   const starting = await Promise.allSettled(ports.map(startOn));
   for (const started of starting) if (started.status === "fulfilled") instances.push(started.value);
   for (const started of starting) if (started.status === "rejected") throw started.reason;
-  const origin = await startBalancer(t, folder, ports);
+  const addresses = ports.map((port, index) => `${options.within?.(index)?.address ?? "127.0.0.1"}:${port}`);
+  const origin = await startBalancer(t, folder, addresses);
   return {
     origin,
     instances,
@@ -86,7 +91,7 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
 }
 
 /** Tells the address of an nginx that sends each request to the next instance, whatever it is about. */
-async function startBalancer(t: TestContext, folder: string, ports: readonly number[]): Promise<string> {
+async function startBalancer(t: TestContext, folder: string, addresses: readonly string[]): Promise<string> {
   const port = await freePort();
   const config = join(folder, "nginx.conf");
   await writeFile(
@@ -97,10 +102,10 @@ http {
   # What a proxy in front has said of the scheme stays.
   map $http_x_forwarded_proto $forwarded_proto { default $http_x_forwarded_proto; "" $scheme; }
   access_log off; client_body_temp_path ${folder}; proxy_temp_path ${folder};
-  upstream instances { ${ports.map((instance) => `server 127.0.0.1:${instance} max_fails=1 fail_timeout=1s;`).join(" ")} keepalive 64; }
+  upstream instances { ${addresses.map((address) => `server ${address} max_fails=1 fail_timeout=1s;`).join(" ")} keepalive 64; }
   server {
     listen 127.0.0.1:${port};
-    client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_read_timeout 60s;
+    client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_read_timeout 60s; proxy_connect_timeout 1s;
     proxy_set_header Connection ""; proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $forwarded_proto;
     add_header X-Instance $upstream_addr always;

@@ -14,6 +14,7 @@ export interface Relay {
 /** Relays to a TCP address, or to a socket in the file system. */
 export async function startRelay(
   target: { readonly host: string; readonly port: number } | { readonly path: string },
+  address = "127.0.0.1",
 ): Promise<Relay> {
   const pairs = new Set<readonly [Socket, Socket]>();
   const waiting = new Set<Socket>();
@@ -49,7 +50,7 @@ export async function startRelay(
     if (isCut) waiting.add(near);
     else join(near);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   // as: a server that listens on a port has an address of this form
   const { port } = server.address() as AddressInfo;

@@ -20,6 +20,10 @@ export interface ServerOptions {
   readonly port: number;
   /** ENTREPOT_… settings beyond port, data folder and administrator. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** A network of its own to run in: its address, and the command that leads there. */
+  readonly within?:
+    | { readonly address: string; readonly command: readonly [string, ...string[]] }
+    | undefined;
 }
 
 export const administrator = { username: "admin", password: "correct-horse-battery" } as const;
@@ -30,14 +34,17 @@ const startLimitMs = 90_000;
 
 /** Starts a server and resolves when it answers; throws with its output when it does not. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["--conditions=source", "packages/server/src/main.ts"], {
+  const address = options.within?.address ?? "127.0.0.1";
+  const server = [process.execPath, "--conditions=source", "packages/server/src/main.ts"] as const;
+  const [program, ...args] = [...(options.within?.command ?? []), ...server];
+  const child = spawn(program ?? "", args, {
     cwd: repository,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
       // Half of what a start takes is stripping types and compiling; what an earlier one has done is used again.
       NODE_COMPILE_CACHE: join(tmpdir(), "entrepot-compile-cache"),
-      ENTREPOT_HOST: "127.0.0.1",
+      ENTREPOT_HOST: address,
       ENTREPOT_PORT: String(options.port),
       ENTREPOT_DATA_DIR: options.dataDir,
       ENTREPOT_ADMIN_USERNAME: administrator.username,
@@ -54,7 +61,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     });
   }
   const output = () => printed.join("");
-  const origin = `http://127.0.0.1:${options.port}`;
+  const origin = `http://${address}:${options.port}`;
   await untilReady(child, origin, output);
   return {
     origin,

@@ -74,7 +74,7 @@ eachDatabase((open) => {
     await slow.send(bytesOf("abc"));
     await assert.rejects(appendToUpload(registry.deps, registry.call(), target, chunkOf(bytesOf("x"))), {
       code: "CONFLICT",
-      retryAfterSeconds: 30,
+      retryAfterSeconds: 9,
     });
     await assert.rejects(cancelUpload(registry.deps, registry.call(), target), { code: "CONFLICT" });
     registry.advance(30_000);
@@ -93,18 +93,18 @@ eachDatabase((open) => {
     const appending = appendToUpload(registry.deps, call, target, { body: body.stream, range: undefined });
     await body.send(bytesOf("abc"));
     const before = await claimOf(registry);
-    registry.advance(10_000);
-    t.mock.timers.tick(10_000);
-    await settled(async () => (await claimOf(registry)).untilMs === before.untilMs + 10_000);
+    registry.advance(3_000);
+    t.mock.timers.tick(3_000);
+    await settled(async () => (await claimOf(registry)).untilMs === before.untilMs + 3_000);
     registry.faults.arm({ what: "sql", at: 1 });
-    t.mock.timers.tick(10_000);
+    t.mock.timers.tick(3_000);
     await settled(async () => registry.lines.length === 1);
     registry.faults.disarm();
     assert.equal(registry.lines[0]?.message, "could not renew the claim on an upload");
     await registry.database.transaction((tx) =>
       tx.updateTable("uploads").set({ claimed_by: "somebody else" }).execute(),
     );
-    t.mock.timers.tick(10_000);
+    t.mock.timers.tick(3_000);
     await assert.rejects(appending, { code: "CONFLICT" });
     assert.equal((await claimOf(registry)).by, "somebody else", "a lost claim is not given back");
     assert.equal((await getUpload(registry.deps, target)).offsetBytes, 0, "nor is anything recorded");

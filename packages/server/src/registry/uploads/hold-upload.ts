@@ -8,8 +8,8 @@ import type { RegistryDeps } from "../registry-deps.ts";
 import { claimUpload, releaseClaim, renewClaim, type Upload } from "./upload-store.ts";
 
 /** A claim lasts this long unless renewed: how long clients of a dead instance wait before they can resume. */
-export const claimMs = 30_000;
-const renewEveryMs = 10_000;
+export const claimMs = 9_000;
+const renewEveryMs = 3_000;
 
 /** An upload that nobody else can write, on this instance or another, until the work is done. */
 export interface HeldUpload {

@@ -19,7 +19,7 @@ export interface ObjectServer {
 export const objectServers = ["ceph", "swift"] as const;
 export type ObjectServerName = (typeof objectServers)[number];
 
-const startLimitMs = 90_000;
+const startLimitMs = 180_000;
 
 /** Why a server cannot be started here; undefined when it can. `test/object-storage/install-servers.sh` installs both. */
 export function missingObjectServer(name: ObjectServerName): string | undefined {

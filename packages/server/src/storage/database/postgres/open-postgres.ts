@@ -13,6 +13,7 @@ import { createTurns } from "../turns.ts";
 import { clientConfig } from "./client-config.ts";
 import { listenForNotices } from "./listen-for-notices.ts";
 import { createPostgresDialect, createStatementNames } from "./postgres-dialect.ts";
+import { watchSilence } from "./watch-silence.ts";
 
 const statementTimeoutMs = 30_000;
 /** How long a migration waits for another instance's migration, or for the transactions that use a table it changes. */
@@ -21,6 +22,7 @@ const maxRetries = 3;
 const probeIdleMs = 30_000;
 const heartbeatTimeoutMs = 1_000;
 const beginReadCommitted = "begin isolation level read committed";
+const probeTimeoutMs = 2_000;
 
 /** See `openDatabase`. */
 export async function openPostgres(options: OpenDatabaseOptions): Promise<Database> {
@@ -29,7 +31,10 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   const timed = clientConfig(options, statementTimeoutMs);
   const pool = createPool(options, { ...timed, max: options.poolSize });
   // Of their own, so that neither health checks nor the news of others wait behind a pool that is exhausted.
-  const probes = createPool(options, { ...timed, max: 1, idleTimeoutMillis: probeIdleMs });
+  // With short limits: one that hangs must not be in the way of the next.
+  const prompt = clientConfig({ ...options, acquireTimeoutMs: probeTimeoutMs }, probeTimeoutMs);
+  const probes = createPool(options, { ...prompt, max: 1, idleTimeoutMillis: probeIdleMs });
+  const silence = watchSilence({ probes });
   const notices = listenForNotices({
     createClient: () => new Client(clientConfig(options, heartbeatTimeoutMs)),
     log: options.log,
@@ -39,7 +44,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   const { onQuery, onStatement } = options;
   const connect = (...begin: readonly string[]): Kysely<Tables> =>
     new Kysely<Tables>({
-      dialect: createPostgresDialect({ pool, turns, begin, statements, onQuery, onStatement }),
+      dialect: createPostgresDialect({ pool, turns, begin, statements, silence, onQuery, onStatement }),
       ...statementLog(options),
     });
   const durable = connect(beginReadCommitted);
@@ -47,6 +52,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   const relaxed = connect(beginReadCommitted, "set local synchronous_commit = off");
 
   async function close(): Promise<void> {
+    silence.close();
     await turns.close();
     await Promise.all([durable.destroy(), relaxed.destroy(), notices.close()]);
     await Promise.all([pool.end(), probes.end()]);

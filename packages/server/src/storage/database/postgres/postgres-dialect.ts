@@ -20,6 +20,7 @@ import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { FlightConnection } from "../send-together.ts";
 import type { Turns } from "../turns.ts";
 import { type FlightResult, type FlightStatement, sendFlight } from "./statement-flight.ts";
+import type { SilenceWatch } from "./watch-silence.ts";
 
 export interface PostgresDialectOptions {
   readonly pool: Pool;
@@ -31,6 +32,8 @@ export interface PostgresDialectOptions {
   readonly onQuery: ((sql: string) => void) | undefined;
   /** Told of each statement of a flight; Kysely tells of the others. */
   readonly onStatement: OpenDatabaseOptions["onStatement"];
+  /** Ends connections that will never answer; absent = their statements wait for their limit. */
+  readonly silence?: SilenceWatch;
 }
 
 export function createPostgresDialect(options: PostgresDialectOptions): Dialect {
@@ -192,6 +195,7 @@ class PostgresConnection implements FlightConnection {
   }
 
   async #send(statements: readonly FlightStatement[]): Promise<readonly FlightResult[]> {
+    const answered = this.#options.silence?.sent(this.#client);
     try {
       return await sendFlight(this.#client, statements);
     } catch (error) {
@@ -200,6 +204,8 @@ class PostgresConnection implements FlightConnection {
       this.#isLost = true;
       const translated = translateDatabaseError(error);
       throw translated === error ? connectionLost(error) : translated;
+    } finally {
+      answered?.();
     }
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
-import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { appendFile, chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -22,14 +22,16 @@ export interface PostgresCluster {
 }
 
 /**
- * Makes and starts a cluster (about 1.5 s) that listens on a socket in a private folder, not on the network. It does not survive
+ * Makes and starts a cluster (about 1.5 s) that listens on a socket in a private folder, and on the network only where it is told to. It does not survive
  * this process, even when it is killed. As root it runs as the user `postgres`, because the server refuses root. No fsync: what is
- * tested here is SQL, not the server's crash safety; whoever measures says otherwise by `settings`. `installRoot` has a folder for each version, as on Debian
+ * tested here is SQL, not the server's crash safety; whoever measures says otherwise by `settings`. From
+ * `trustedNetwork` anybody may come without a password, when `settings` has it listen on the network (`listen_addresses`, port 5432). `installRoot` has a folder for each version, as on Debian
  * and Ubuntu. Throws when PostgreSQL is not installed.
  */
 export async function startPostgresCluster(
   installRoot = "/usr/lib/postgresql",
   settings: Readonly<Record<string, string>> = {},
+  trustedNetwork?: string,
 ): Promise<PostgresCluster> {
   const binaries = findBinaries(installRoot);
   const isRoot = process.getuid?.() === 0;
@@ -52,6 +54,8 @@ export async function startPostgresCluster(
       "--no-sync",
     ];
     await runFirst([...asOwner, join(binaries, "initdb"), ...initdb]);
+    if (trustedNetwork !== undefined)
+      await appendFile(join(data, "pg_hba.conf"), `host all all ${trustedNetwork} trust\n`);
     const server = await startServer([...asOwner, ...serverCommand(binaries, folder, settings)], folder);
     const url = `postgres://postgres@/postgres?host=${encodeURIComponent(folder)}`;
     const command = [
