@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly port: number;
   /** ENTREPOT_… settings beyond port, data folder and administrator. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where the program is, if not in this checkout. */
+  readonly program?: string;
   /** A network of its own to run in: its address, and the command that leads there. */
   readonly within?:
     | { readonly address: string; readonly command: readonly [string, ...string[]] }
@@ -38,7 +40,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const server = [process.execPath, "--conditions=source", "packages/server/src/main.ts"] as const;
   const [program, ...args] = [...(options.within?.command ?? []), ...server];
   const child = spawn(program ?? "", args, {
-    cwd: repository,
+    cwd: options.program ?? repository,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
