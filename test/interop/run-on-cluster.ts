@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { globSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,10 +84,8 @@ async function runOn(instances: number): Promise<readonly Outcome[]> {
 
 /** One line a test, one column a cluster. */
 function table(): string {
-  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
-    cwd: root,
-    encoding: "utf8",
-  }).trim();
+  const day = new Date().toISOString().slice(0, 10);
+  const which = values.only === undefined ? "All tests." : "A part of the tests, those named here.";
   const names = [...new Set([...runs.values()].flatMap((each) => each.map(({ name }) => name)))];
   const versions = [...clients].map(
     ([name, state]) => `${name}: ${"skip" in state ? `not there (${state.skip})` : state.version}`,
@@ -103,7 +100,7 @@ function table(): string {
   return [
     "# The interop tests against clusters",
     "",
-    `Written by \`npm run test:interop-cluster\` at commit ${commit}. Each test has a cluster of its own: so many instances on PostgreSQL and Ceph's S3 gateway, behind an nginx`,
+    `Written by \`npm run test:interop-cluster\` on ${day}. ${which} Each test has a cluster of its own: so many instances on PostgreSQL and Ceph's S3 gateway, behind an nginx`,
     "that sends every request to the next instance. The time contains starting it.",
     "",
     `| test | ${columns.map((instances) => `${instances} instances`).join(" | ")} |`,

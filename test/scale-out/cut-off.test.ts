@@ -3,8 +3,8 @@ import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { startObjectServer } from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { countConnections } from "@entrepot/server/storage/database/testing/count-connections";
 import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
-import { Client } from "pg";
 import { openLedger, pushUntil, verifyLedger } from "../support/ledger.ts";
 import {
   contentOf,
@@ -209,19 +209,11 @@ async function lastServed(network: Namespace, path: string, port: number, delete
 
 async function untilGone(databaseUrl: string, address: string, giveUpMs: number): Promise<number> {
   const startedAt = performance.now();
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    for (;;) {
-      const { rowCount } = await client.query("select 1 from pg_stat_activity where client_addr = $1", [
-        address,
-      ]);
-      const tookMs = performance.now() - startedAt;
-      if (rowCount === 0) return tookMs;
-      assert.ok(tookMs < giveUpMs, `the database still has ${rowCount} connections of it`);
-      await wait(200);
-    }
-  } finally {
-    await client.end();
+  for (;;) {
+    const count = await countConnections(databaseUrl, address);
+    const tookMs = performance.now() - startedAt;
+    if (count === 0) return tookMs;
+    assert.ok(tookMs < giveUpMs, `the database still has ${count} connections of it`);
+    await wait(200);
   }
 }
