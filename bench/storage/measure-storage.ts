@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
@@ -19,7 +19,7 @@ import {
   type ObjectServer,
   startObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
-import { peakMemoryMb, processTree, resetPeakMemory } from "../process-usage.ts";
+import { cpuSeconds, peakMemoryMb, processTree, resetPeakMemory } from "../process-usage.ts";
 import type { BenchServer } from "../servers/bench-server.ts";
 import { startEntrepot } from "../servers/entrepot.ts";
 
@@ -55,6 +55,8 @@ interface Contender {
 interface Sample {
   readonly mbPerSecond: number;
   readonly peakMb: number | undefined;
+  /** Of the registry. */
+  readonly cpuSecondsPerGb: number | undefined;
 }
 
 await main();
@@ -78,9 +80,9 @@ async function main(): Promise<void> {
     const contenders = [overRegistry(onS3), await directly(gateway, bucket), overRegistry(onDisk)];
     const lines = [head(), ""];
     lines.push(
-      "| workload | who | MB/s, median | min..max | registry on S3 ÷ this | peak MB of the registry |",
+      "| workload | who | MB/s, median | min..max | registry on S3 ÷ this | CPU of the registry, s/GB | its peak MB |",
     );
-    lines.push("|---|---|---|---|---|---|");
+    lines.push("|---|---|---|---|---|---|---|");
     for (const atOnce of [1, 4]) lines.push(...(await measure(contenders, atOnce)));
     const text = `${lines.join("\n")}\n`;
     console.log(text);
@@ -98,7 +100,7 @@ function head(): string {
 
 ${totalBytes / 1_000_000} MB as one blob (c=1) and as four at once (c=4) through a registry over Ceph's S3 gateway (monitor, OSD in memory and gateway on this machine), by the S3 client alone against the same gateway in the same parts of 8 MiB, and through
 a registry over this disk. Client, registries and gateway share ${cpus().length} cores of ${cpus()[0]?.model ?? "?"}; Node ${process.version}. ${rounds} rounds; in each, everybody once, in turning order; a ratio is the median of the quotients within one
-round. What else ran on the machine is in all of them; less than about 20 % is a tie. Peak memory is the registry's high-water mark within a sample.`;
+round. What else ran on the machine is in all of them (its load was ${loadavg()[0]?.toFixed(0)} when this began); less than about 20 % is a tie. CPU is user and system time of the registry alone. Peak memory is its high-water mark within a sample.`;
 }
 
 async function measure(contenders: readonly Contender[], atOnce: number): Promise<readonly string[]> {
@@ -129,11 +131,14 @@ async function measure(contenders: readonly Contender[], atOnce: number): Promis
 async function timed(contender: Contender, work: () => Promise<unknown>): Promise<Sample> {
   const pids = contender.pid === undefined ? [] : processTree(contender.pid);
   resetPeakMemory(pids);
+  const cpuBefore = cpuSeconds(pids);
   const startedAtMs = performance.now();
   await work();
   const seconds = (performance.now() - startedAtMs) / 1_000;
   const mbPerSecond = totalBytes / 1_000_000 / seconds;
-  return { mbPerSecond, peakMb: contender.pid === undefined ? undefined : peakMemoryMb(pids) };
+  if (contender.pid === undefined) return { mbPerSecond, peakMb: undefined, cpuSecondsPerGb: undefined };
+  const cpuSecondsPerGb = ((cpuSeconds(pids) - cpuBefore) * 1_000_000_000) / totalBytes;
+  return { mbPerSecond, peakMb: peakMemoryMb(pids), cpuSecondsPerGb };
 }
 
 function rows(
@@ -148,10 +153,12 @@ function rows(
     const speeds = mine.map(({ mbPerSecond }) => mbPerSecond);
     const quotients = mine.map(({ mbPerSecond }, round) => (own[round]?.mbPerSecond ?? 0) / mbPerSecond);
     const peaks = mine.flatMap(({ peakMb }) => peakMb ?? []);
+    const cpu = mine.flatMap(({ cpuSecondsPerGb }) => cpuSecondsPerGb ?? []);
+    const seconds = cpu.length === 0 ? "–" : median(cpu).toFixed(1);
     const ratio = name === onS3?.name ? "–" : `${median(quotients).toFixed(2)}×`;
     const peak = peaks.length === 0 ? "–" : Math.max(...peaks).toFixed(0);
     const range = `${Math.min(...speeds).toFixed(0)}..${Math.max(...speeds).toFixed(0)}`;
-    return `| ${workload} | ${name} | ${median(speeds).toFixed(0)} | ${range} | ${ratio} | ${peak} |`;
+    return `| ${workload} | ${name} | ${median(speeds).toFixed(0)} | ${range} | ${ratio} | ${seconds} | ${peak} |`;
   });
 }
 
