@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
+import { examineMedium } from "../objects/examine-medium.ts";
 import { openBlobStore } from "../open-blob-store.ts";
+import { openObjectMedium } from "../open-object-medium.ts";
 import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "../testing/fault-proxy.ts";
 import { createTestAccount, type GcsDouble, startGcsDouble } from "../testing/gcs-double.ts";
 import { missingFakeGcs, startFakeGcs } from "../testing/start-fake-gcs.ts";
@@ -67,6 +69,23 @@ describe("Google Cloud Storage as a strict double has it", () => {
       await store.close();
     });
   }
+
+  test("the doctor finds that all works, and leaves nothing; and says what does not", async () => {
+    const medium = await openObjectMedium(url("blobs/doctor"), { keysFile }, systemClock);
+    assert.ok(medium !== undefined);
+    const examined = await examineMedium(medium);
+    assert.deepEqual(
+      examined.map(({ problem }) => problem),
+      Array.from({ length: 6 }, () => undefined),
+    );
+    assert.deepEqual(below("doctor/"), []);
+    await medium.close();
+    const nowhere = await openObjectMedium(url("no-such-bucket"), { keysFile }, systemClock);
+    const [first, second] = nowhere === undefined ? [] : await examineMedium(nowhere);
+    assert.match(String(first?.problem), /bucket does not exist/);
+    assert.equal(second, undefined);
+    await nowhere?.close();
+  });
 
   test("nobody sees what a writer left unfinished", async () => {
     const store = await open("blobs/unfinished");
