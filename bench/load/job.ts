@@ -1,5 +1,5 @@
 /** Work for the load process: everything it needs to know, as plain data. */
-export type Job = ReadJob | DiscardJob | PushJob;
+export type Job = ReadJob | DiscardJob | PushJob | ManifestJob;
 
 export interface ReadJob {
   readonly kind: "read";
@@ -30,6 +30,17 @@ export interface PushJob {
   readonly sizeBytes: number;
   /** As docker does (POST, PATCH, PUT), or POST and one PUT with the body. */
   readonly flow: "patch" | "put";
+}
+
+/** Manifests that nobody has, each over the same config and with a tag of its own. */
+export interface ManifestJob {
+  readonly kind: "manifest";
+  readonly port: number;
+  readonly repository: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly requests: number;
+  readonly config: { readonly digest: string; readonly size: number };
 }
 
 export interface JobResult {

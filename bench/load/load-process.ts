@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Connection, headOf, openConnection } from "./connection.ts";
 import { runDiscard } from "./discard.ts";
-import type { Job, JobResult, PushJob, ReadJob } from "./job.ts";
+import type { Job, JobResult, ManifestJob, PushJob, ReadJob } from "./job.ts";
 
 /** The load side of a measurement, in a process of its own so that its CPU is not the server's. Takes one job and answers it. */
 process.once("message", (job: Job) => {
@@ -19,7 +19,12 @@ async function run(job: Job): Promise<JobResult> {
   const connections = await Promise.all(
     Array.from({ length: job.connections }, () => openConnection(job.port)),
   );
-  const work = job.kind === "read" ? prepareReads(job) : preparePushes(job);
+  const work =
+    job.kind === "read"
+      ? prepareReads(job)
+      : job.kind === "push"
+        ? preparePushes(job)
+        : prepareManifests(job);
   // One request on each connection first: connecting and warming up is not what is measured.
   if (job.kind === "read") await Promise.all(connections.map((connection, index) => work(connection, index)));
   const latencies: number[] = [];
@@ -82,6 +87,27 @@ function preparePushes(job: PushJob) {
     );
     if (closed.status !== 201) throw new Error(`PUT answered ${closed.headers}`);
     return job.sizeBytes;
+  };
+}
+
+function prepareManifests(job: ManifestJob) {
+  const type = "application/vnd.oci.image.manifest.v1+json";
+  const run = randomBytes(8).toString("hex");
+  const bodies = Array.from({ length: job.requests }, (_, index) => {
+    const config = { mediaType: "application/vnd.oci.image.config.v1+json", ...job.config };
+    const annotations = { run, index: String(index), note: "x".repeat(800) };
+    return Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: type, config, layers: [], annotations }),
+    );
+  });
+  const headers = { ...job.headers, "content-type": type };
+  return async (connection: Connection, index: number) => {
+    const body = bodies[index];
+    if (body === undefined) throw new Error("more manifests than were prepared");
+    const path = `/v2/${job.repository}/manifests/t-${run}-${index}`;
+    const answer = await connection.ask(headOf("PUT", path, headers, body.byteLength), [body]);
+    if (answer.status !== 201) throw new Error(`PUT ${path} answered ${answer.headers}`);
+    return body.byteLength;
   };
 }
 

@@ -333,6 +333,7 @@ function buildCollector(
     intervalMs: config.gcIntervalSeconds * 1_000,
     removeBytes: areas.regions.removeBytes,
     onRemoved: () => areas.registry.forgetCachedContent(),
+    loadPercent: config.gcLoadPercent,
   });
 }
 

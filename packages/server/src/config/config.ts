@@ -3,6 +3,7 @@ import { auditSettings } from "./audit-settings.ts";
 import { credentialSettings } from "./credential-settings.ts";
 import { databaseSettings } from "./database-settings.ts";
 import { emailSettings } from "./email-settings.ts";
+import { garbageSettings } from "./garbage-settings.ts";
 import { jobSettings } from "./job-settings.ts";
 import { keySettings } from "./key-settings.ts";
 import { operationSettings } from "./operation-settings.ts";
@@ -129,6 +130,7 @@ export const settings = {
   }),
   ...sessionSettings,
   ...rateSettings,
+  ...garbageSettings,
   gcGraceSeconds: numberSetting({
     key: "gc.graceSeconds",
     variable: "ENTREPOT_GC_GRACE_SECONDS",

@@ -25,6 +25,7 @@ import { beforeTransaction } from "../../registry/testing/interrupt.ts";
 import { graceMs, openTestRegistry, type TestRegistry } from "../../registry/testing/open-test-registry.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { collectGarbage, type GarbageDeps } from "./collect-garbage.ts";
+import type { PendingDeletion } from "./garbage-store.ts";
 
 const repository = repositoryName("library/app");
 const other = repositoryName("library/other");
@@ -266,8 +267,12 @@ eachDatabase((open) => {
     await collect(registry);
     registry.advance(minute);
     const between = new AbortController();
-    const last = beforeTransaction(registry.deps, 1, async () => between.abort());
-    const { bytes } = await collect(registry, { database: last.database }, between.signal);
+    const removeBytes = async ({ location }: PendingDeletion) => {
+      between.abort();
+      await registry.blobs.deleteBlob(location);
+      return undefined;
+    };
+    const { bytes } = await collect(registry, { removeBytes }, between.signal);
     assert.equal(bytes, 1, "one of the three, of one byte each");
   });
 

@@ -1,8 +1,7 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { byPartOfRegistry } from "../../activity/audit/record-audit.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
-import { markUnlinkedBlobs, scheduleBlobDeletion } from "../../registry/blobs/linked-blob-store.ts";
+import { markUnlinkedBlobs } from "../../registry/blobs/linked-blob-store.ts";
 import { removeManifest } from "../../registry/manifests/delete-manifest.ts";
 import { holdManifest, isHeld } from "../../registry/manifests/manifest-hold-store.ts";
 import { lockRepositoryForDelete } from "../../registry/repositories/repository-store.ts";
@@ -10,7 +9,7 @@ import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Database, Tx } from "../../storage/database/database.ts";
 import { isForeignKeyViolation } from "../../storage/database/database-error.ts";
 import {
-  deleteBlobRow,
+  deleteUnlinkedBlobs,
   deleteUnnamedLinks,
   forgetDeletions,
   isStillCandidate,
@@ -20,8 +19,8 @@ import {
   listPendingDeletions,
   type ManifestCandidate,
   type PendingDeletion,
-  reviveIfLinked,
 } from "./garbage-store.ts";
+import { createPace, type KeepPace } from "./keep-pace.ts";
 
 /**
  * Removes bytes wherever they lie. What it returns is written down in the transaction that forgets them: what some place that did not answer
@@ -34,12 +33,14 @@ export interface GarbageDeps {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** Absent = `blobs.deleteBlob`. */
+  /** Absent = `blobs.deleteBlob`. Several run at once. */
   readonly removeBytes?: RemoveBytes | undefined;
   /** How long what nothing names is kept. Longer than the longest push. */
   readonly graceMs: number;
   /** How long manifests without a tag are kept; undefined = for ever. */
   readonly untaggedAfterMs: number | undefined;
+  /** How much of the time a pass may work; absent = all of it. See `createPace`. */
+  readonly loadPercent?: number;
 }
 
 /** What one pass removed. */
@@ -52,6 +53,10 @@ export interface Collected {
 
 /** Rows in one transaction or one look: short enough that a push waits milliseconds at most. */
 const batchSize = 100;
+/** Links, then blobs, then bytes, so many of each at most before it is the next one's turn: room is made from the beginning, not at the end of a long pass. */
+const sliceSize = 1_000;
+/** Bytes that are removed from the blob store at once: an object store answers each request late, but many together. */
+const removalsAtOnce = 4;
 /** Requests that looked a blob up just before its row went have this long to open it (or the grace, where that is shorter). */
 const maxOpenDelayMs = 60_000;
 const byCollector = byPartOfRegistry("garbage-collector");
@@ -64,20 +69,41 @@ const byCollector = byPartOfRegistry("garbage-collector");
 export async function collectGarbage(deps: GarbageDeps, signal: AbortSignal): Promise<Collected> {
   const nowMs = deps.clock.nowMs();
   const graceCutoffMs = nowMs - deps.graceMs;
-  let manifests = await collectManifests(deps, { orphaned: true, beforeMs: graceCutoffMs }, signal);
+  const pace = createPace(deps.loadPercent ?? 100);
+  let manifests = await collectManifests(deps, { orphaned: true, beforeMs: graceCutoffMs }, pace, signal);
   if (deps.untaggedAfterMs !== undefined) {
     const beforeMs = nowMs - deps.untaggedAfterMs;
-    manifests += await collectManifests(deps, { orphaned: false, beforeMs }, signal);
+    manifests += await collectManifests(deps, { orphaned: false, beforeMs }, pace, signal);
   }
-  const links = await collectLinks(deps, graceCutoffMs, signal);
-  const blobs = await collectBlobs(deps, signal);
-  const bytes = await removeBytes(deps, signal);
-  return { manifests, links, blobs, bytes };
+  const round: Round = { pace, signal };
+  const sums = { links: 0, blobs: 0, bytes: 0 };
+  for (let isMore = true; isMore && !signal.aborted; ) {
+    const links = await collectLinks(deps, graceCutoffMs, round);
+    const blobs = await collectBlobs(deps, round);
+    const bytes = await removeBytes(deps, round);
+    sums.links += links.count;
+    sums.blobs += blobs.count;
+    sums.bytes += bytes.count;
+    isMore = links.isMore || blobs.isMore || bytes.isMore;
+  }
+  return { manifests, ...sums };
+}
+
+interface Round {
+  readonly pace: KeepPace;
+  readonly signal: AbortSignal;
+}
+
+/** What a slice of a pass did, and whether it ended before there was nothing left. */
+interface Part {
+  readonly count: number;
+  readonly isMore: boolean;
 }
 
 async function collectManifests(
   deps: GarbageDeps,
   which: { readonly orphaned: boolean; readonly beforeMs: number },
+  pace: KeepPace,
   signal: AbortSignal,
 ): Promise<number> {
   let collected = 0;
@@ -89,7 +115,7 @@ async function collectManifests(
       afterId = candidate.id;
     }
     if (batch.length < batchSize) break;
-    await nextTurn();
+    await pace(signal);
   }
   return collected;
 }
@@ -112,13 +138,15 @@ async function collectManifest(
   });
 }
 
-async function collectLinks(deps: GarbageDeps, beforeMs: number, signal: AbortSignal): Promise<number> {
-  let collected = 0;
-  while (!signal.aborted) {
-    const batch = await listLinkCandidates(deps.database.read, { beforeMs, limit: batchSize });
+async function collectLinks(deps: GarbageDeps, beforeMs: number, round: Round): Promise<Part> {
+  let count = 0;
+  let looked = 0;
+  let fromMs = 0;
+  while (!round.signal.aborted && looked < sliceSize) {
+    const batch = await listLinkCandidates(deps.database.read, { fromMs, beforeMs, limit: batchSize });
     const byRepository = Map.groupBy(batch, (link) => link.repositoryId);
     for (const [repositoryId, links] of byRepository) {
-      collected += await deps.database.transaction(async (tx) => {
+      count += await deps.database.transaction(async (tx) => {
         if (!(await lockRepositoryForDelete(tx, repositoryId))) return 0;
         const digests = links.map((link) => link.digest);
         const blobIds = await deleteUnnamedLinks(tx, { repositoryId, digests, beforeMs });
@@ -126,64 +154,97 @@ async function collectLinks(deps: GarbageDeps, beforeMs: number, signal: AbortSi
         return blobIds.length;
       });
     }
-    if (batch.length < batchSize) break;
-    await nextTurn();
+    looked += batch.length;
+    if (batch.length < batchSize) return { count, isMore: false };
+    // What was before is gone; its entries in the index are not, until the database has cleaned up.
+    fromMs = batch.at(-1)?.sinceMs ?? fromMs;
+    await round.pace(round.signal);
   }
-  return collected;
+  return { count, isMore: true };
 }
 
 /**
  * Blobs without a link go at once: nobody can see them, and a push or mount of the same content revives the row in its own transaction. Their
  * bytes are only written down for removal here.
  */
-async function collectBlobs(deps: GarbageDeps, signal: AbortSignal): Promise<number> {
-  let collected = 0;
-  while (!signal.aborted) {
+async function collectBlobs(deps: GarbageDeps, round: Round): Promise<Part> {
+  let count = 0;
+  let fromMs = 0;
+  while (!round.signal.aborted && count < sliceSize) {
     const beforeMs = deps.clock.nowMs();
-    const batch = await listBlobCandidates(deps.database.read, { beforeMs, limit: batchSize });
-    for (const blob of batch) {
-      try {
-        const removed = await deps.database.transaction(async (tx) => {
-          if (await reviveIfLinked(tx, blob.id)) return false;
-          if (!(await deleteBlobRow(tx, blob.id, beforeMs))) return false;
-          const notBeforeMs = deps.clock.nowMs() + Math.min(maxOpenDelayMs, deps.graceMs);
-          await scheduleBlobDeletion(tx, { ...blob, notBeforeMs }).execute();
-          return true;
-        });
-        if (removed) collected += 1;
-      } catch (error) {
-        // A link came at the same moment: the blob lives, the next pass clears its candidacy.
+    const batch = await listBlobCandidates(deps.database.read, { fromMs, beforeMs, limit: batchSize });
+    if (batch.length === 0) return { count, isMore: false };
+    const notBeforeMs = beforeMs + Math.min(maxOpenDelayMs, deps.graceMs);
+    const ids = batch.map(({ id }) => id);
+    const done = await deps.database
+      .transaction((tx) => deleteUnlinkedBlobs(tx, ids, { beforeMs, notBeforeMs }))
+      .catch((error: unknown) => {
+        // Links that the statements did not see, by whatever bug: the blobs live, the next pass looks again.
         if (!isForeignKeyViolation(error)) throw error;
-        deps.log.debug({ digest: blob.digest }, "a blob was linked while it was being collected");
-      }
-    }
-    if (batch.length < batchSize) break;
-    await nextTurn();
+        deps.log.debug({}, "a blob was linked while it was being collected");
+        return { deleted: 0, revived: 0 };
+      });
+    count += done.deleted;
+    // Those that somebody else holds at this moment are for the next pass: so are they all, when there are no others.
+    if (batch.length < batchSize || done.deleted + done.revived === 0) return { count, isMore: false };
+    fromMs = batch.at(-1)?.sinceMs ?? fromMs;
+    await round.pace(round.signal);
   }
-  return collected;
+  return { count, isMore: true };
 }
 
-/** Removes bytes, then their note: a crash in between repeats the removal, which is no error. */
-async function removeBytes(deps: GarbageDeps, signal: AbortSignal): Promise<number> {
+/** Removes bytes, then their notes: a crash in between repeats the removals, which is no error. */
+async function removeBytes(deps: GarbageDeps, round: Round): Promise<Part> {
   let bytes = 0;
-  while (!signal.aborted) {
+  let count = 0;
+  let fromMs = 0;
+  while (!round.signal.aborted && count < sliceSize) {
     const nowMs = deps.clock.nowMs();
-    const batch = await listPendingDeletions(deps.database.read, { nowMs, limit: batchSize });
-    for (const { location, sizeBytes } of batch) {
-      if (signal.aborted) return bytes;
-      const owe =
-        deps.removeBytes === undefined
-          ? await deps.blobs.deleteBlob(location)
-          : await deps.removeBytes({ location, sizeBytes });
-      const forget = async (tx: Tx): Promise<void> => {
-        await forgetDeletions(tx, [location]);
-        await owe?.(tx);
-      };
-      await deps.database.transaction(forget, { durable: false });
-      bytes += sizeBytes;
-    }
-    if (batch.length < batchSize) break;
-    await nextTurn();
+    const batch = await listPendingDeletions(deps.database.read, { fromMs, nowMs, limit: batchSize });
+    bytes += await removeBatch(deps, batch, round.signal);
+    count += batch.length;
+    if (batch.length < batchSize) return { count: bytes, isMore: false };
+    fromMs = batch.at(-1)?.notBeforeMs ?? fromMs;
+    await round.pace(round.signal);
   }
-  return bytes;
+  return { count: bytes, isMore: true };
+}
+
+/** Tells how many bytes it removed. What was removed before one failed is forgotten all the same. */
+async function removeBatch(
+  deps: GarbageDeps,
+  batch: readonly PendingDeletion[],
+  signal: AbortSignal,
+): Promise<number> {
+  const removed: PendingDeletion[] = [];
+  const owed: ((tx: Tx) => Promise<void>)[] = [];
+  const failures: unknown[] = [];
+  const waiting = batch.values();
+  const removeSome = async () => {
+    for (const each of waiting) {
+      try {
+        if (signal.aborted || failures.length > 0) return;
+        const owe = deps.removeBytes
+          ? await deps.removeBytes(each)
+          : await deps.blobs.deleteBlob(each.location);
+        if (owe) owed.push(owe);
+        removed.push(each);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: removalsAtOnce }, removeSome));
+  if (removed.length > 0) {
+    const forget = async (tx: Tx): Promise<void> => {
+      await forgetDeletions(
+        tx,
+        removed.map(({ location }) => location),
+      );
+      for (const owe of owed) await owe(tx);
+    };
+    await deps.database.transaction(forget, { durable: false });
+  }
+  if (failures.length > 0) throw failures[0];
+  return removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

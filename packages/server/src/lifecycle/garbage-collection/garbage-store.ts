@@ -1,6 +1,9 @@
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
+import { sql } from "kysely";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { oneOfIds } from "../../storage/database/one-of-ids.ts";
+import { forUpdate, skipLocked } from "../../storage/database/row-locks.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
 import { holds } from "./hold-store.ts";
 
@@ -56,25 +59,37 @@ export async function isStillCandidate(
   return row !== undefined;
 }
 
+/** Candidates of a span of time. */
+export interface CandidateQuery {
+  readonly fromMs: number;
+  readonly beforeMs: number;
+  readonly limit: number;
+}
+
 export interface LinkCandidate {
   readonly repositoryId: number;
   readonly digest: string;
-  readonly blobId: number;
+  readonly sinceMs: number;
 }
 
-/** Links that no manifest has named since `beforeMs`. */
+/** Links that no manifest has named since `beforeMs`, longest first; only those since `fromMs`. */
 export async function listLinkCandidates(
   db: Queryable,
-  query: { readonly beforeMs: number; readonly limit: number },
+  query: CandidateQuery,
 ): Promise<readonly LinkCandidate[]> {
   const rows = await db
     .selectFrom("repository_blobs")
-    .select(["repository_id", "digest", "blob_id"])
+    .select(["repository_id", "digest", "unreferenced_since_ms"])
+    .where("unreferenced_since_ms", ">=", query.fromMs)
     .where("unreferenced_since_ms", "<=", query.beforeMs)
     .orderBy("unreferenced_since_ms")
     .limit(query.limit)
     .execute();
-  return rows.map((row) => ({ repositoryId: row.repository_id, digest: row.digest, blobId: row.blob_id }));
+  return rows.map((row) => ({
+    repositoryId: row.repository_id,
+    digest: row.digest,
+    sinceMs: row.unreferenced_since_ms ?? 0,
+  }));
 }
 
 /**
@@ -111,71 +126,94 @@ export async function deleteUnnamedLinks(
 
 export interface BlobCandidate {
   readonly id: number;
-  readonly digest: Digest;
-  readonly location: BlobLocation;
-  readonly sizeBytes: number;
+  readonly sinceMs: number;
 }
 
-/** Blobs that no repository linked when they were last looked at. */
+/** Blobs that no repository linked when they were last looked at, longest first; only those since `fromMs`. */
 export async function listBlobCandidates(
   db: Queryable,
-  query: { readonly beforeMs: number; readonly limit: number },
+  query: CandidateQuery,
 ): Promise<readonly BlobCandidate[]> {
   const rows = await db
     .selectFrom("blobs")
-    .select(["id", "digest", "location", "size_bytes"])
+    .select(["id", "unreferenced_since_ms"])
+    .where("unreferenced_since_ms", ">=", query.fromMs)
     .where("unreferenced_since_ms", "<=", query.beforeMs)
     .orderBy("unreferenced_since_ms")
     .limit(query.limit)
     .execute();
-  return rows.map((row) => ({
-    id: row.id,
-    digest: parseDigest(row.digest),
-    location: row.location as BlobLocation, // as: written by a driver's commitUpload
-    sizeBytes: row.size_bytes,
-  }));
-}
-
-/** Takes a blob that is linked after all from the candidates; tells whether it was. */
-export async function reviveIfLinked(tx: Tx, blobId: number): Promise<boolean> {
-  const row = await tx
-    .updateTable("blobs")
-    .set({ unreferenced_since_ms: null })
-    .where("id", "=", blobId)
-    .where(({ exists, selectFrom }) =>
-      exists(selectFrom("repository_blobs as rb").select("rb.blob_id").where("rb.blob_id", "=", blobId)),
-    )
-    .returning("id")
-    .executeTakeFirst();
-  return row !== undefined;
+  return rows.map((row) => ({ id: row.id, sinceMs: row.unreferenced_since_ms ?? 0 }));
 }
 
 /**
- * Deletes the row of a blob that is still a candidate; false when it was revived meanwhile. A link that appears at the same moment makes the
- * statement fail by its foreign key: then the whole transaction is given up.
+ * Deletes those blobs that no repository links and that are candidates still, and writes their bytes down for removal. Those that are linked after all are
+ * candidates no more. Those that somebody else holds at this moment, because they are pushed or mounted again, are passed over: a push waits for
+ * nobody here longer than four statements take, and nobody here waits for a push.
  */
-export async function deleteBlobRow(tx: Tx, blobId: number, beforeMs: number): Promise<boolean> {
-  const result = await tx
-    .deleteFrom("blobs")
-    .where("id", "=", blobId)
-    .where("unreferenced_since_ms", "<=", beforeMs)
+export async function deleteUnlinkedBlobs(
+  tx: Tx,
+  ids: readonly number[],
+  times: { readonly beforeMs: number; readonly notBeforeMs: number },
+): Promise<{ readonly deleted: number; readonly revived: number }> {
+  const candidates = tx
+    .selectFrom("blobs")
+    .select("id")
+    .where(sql<boolean>`id ${oneOfIds(tx, ids)}`)
+    .where("unreferenced_since_ms", "<=", times.beforeMs);
+  // Locked first: a link that comes now waits, and those that came before are seen by the statements below.
+  const held = (await skipLocked(tx, forUpdate(tx, candidates)).execute()).map(({ id }) => id);
+  if (held.length === 0) return { deleted: 0, revived: 0 };
+  const isOneOfThem = sql<boolean>`blobs.id ${oneOfIds(tx, held)}`;
+  const revived = await tx
+    .updateTable("blobs")
+    .set({ unreferenced_since_ms: null })
+    .where(isOneOfThem)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("repository_blobs as rb").select("rb.blob_id").whereRef("rb.blob_id", "=", "blobs.id"),
+      ),
+    )
     .executeTakeFirst();
-  return result.numDeletedRows > 0n;
+  await tx
+    .insertInto("blob_deletions")
+    .columns(["location", "digest", "size_bytes", "not_before_ms"])
+    .expression((eb) =>
+      eb
+        .selectFrom("blobs")
+        .select([
+          "location",
+          "digest",
+          "size_bytes",
+          sql<number>`cast(${times.notBeforeMs} as bigint)`.as("ms"),
+        ])
+        .where(isOneOfThem)
+        .where("unreferenced_since_ms", "is not", null),
+    )
+    .onConflict((conflict) => conflict.column("location").doNothing())
+    .execute();
+  const deleted = await tx
+    .deleteFrom("blobs")
+    .where(isOneOfThem)
+    .where("unreferenced_since_ms", "is not", null)
+    .executeTakeFirst();
+  return { deleted: Number(deleted.numDeletedRows), revived: Number(revived.numUpdatedRows) };
 }
 
 export interface PendingDeletion {
   readonly location: BlobLocation;
   readonly sizeBytes: number;
+  readonly notBeforeMs: number;
 }
 
-/** Bytes whose time to be removed has come; none while somebody holds them. In one statement: a hold made before it counts. */
+/** Bytes whose time to be removed has come, since `fromMs`; none while somebody holds them. In one statement: a hold made before it counts. */
 export async function listPendingDeletions(
   db: Queryable,
-  query: { readonly nowMs: number; readonly limit: number },
+  query: { readonly fromMs: number; readonly nowMs: number; readonly limit: number },
 ): Promise<readonly PendingDeletion[]> {
   const rows = await db
     .selectFrom("blob_deletions")
-    .select(["location", "size_bytes"])
+    .select(["location", "size_bytes", "not_before_ms"])
+    .where("not_before_ms", ">=", query.fromMs)
     .where("not_before_ms", "<=", query.nowMs)
     .where(({ not, exists }) => not(exists(holds(db, query.nowMs))))
     .orderBy("not_before_ms")
@@ -184,6 +222,7 @@ export async function listPendingDeletions(
   return rows.map((row) => ({
     location: row.location as BlobLocation, // as: written by a driver's commitUpload
     sizeBytes: row.size_bytes,
+    notBeforeMs: row.not_before_ms,
   }));
 }
 

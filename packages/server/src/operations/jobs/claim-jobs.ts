@@ -38,13 +38,13 @@ export interface Claimed {
  * Takes as many jobs as there is room for. Kinds with the most urgent job come first; within a kind, of the most urgent priority first; and of one priority,
  * namespaces take turns, so that ten thousand jobs of one delay nobody else's by more than one. Undefined = another process claims now.
  *
- * Three statements when there is work: on PostgreSQL it is the round trips that cost.
+ * Three statements in two round trips when there is work: on PostgreSQL it is these that cost.
  */
 export async function claimJobs(tx: Tx, claim: Claim): Promise<Claimed | undefined> {
   const { nowMs, kinds, room } = claim;
-  if (!(await takeClaimTurn(tx))) return undefined;
   const names = [...kinds.keys()];
-  let work = await findWork(tx, nowMs, names);
+  let work = await takeClaimTurn(tx, nowMs, names);
+  if (work === "busy") return undefined;
   const isMore = work !== undefined && (work.isJobDue || work.isAnyAbandoned || work.isScheduleDue);
   if (work?.isJobDue) await queueDueJobs(tx, nowMs, dueBatch);
   if (work?.isAnyAbandoned) await takeBackAbandoned(tx, claim);

@@ -3,6 +3,7 @@ import { type Job, jobColumns, toJob } from "../../activity/jobs/job-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { engineOf } from "../../storage/database/engine-of.ts";
 import { forUpdate, skipLocked } from "../../storage/database/row-locks.ts";
+import { type Statement, sendTogether } from "../../storage/database/send-together.ts";
 
 /** Any number that nobody else uses for an advisory lock in this database. */
 const claimLock = 7_203_446_178;
@@ -44,7 +45,11 @@ export async function findWork(
   nowMs: number,
   kinds: readonly string[],
 ): Promise<Work | undefined> {
-  const { rows } = await sql<LookRow>`
+  return workOf((await sendTogether(db, [lookStatement(db, nowMs, kinds)]))[0]);
+}
+
+function lookStatement(db: Queryable, nowMs: number, kinds: readonly string[]): Statement<LookRow> {
+  const query = sql<LookRow>`
     select k.name as kind,
       case when k.is_paused = 0 then
         (select j.priority from jobs j where j.state = 'queued' and j.kind = k.name order by j.priority desc limit 1)
@@ -53,7 +58,11 @@ export async function findWork(
       coalesce((select run_at_ms from jobs where state = 'waiting' order by run_at_ms limit 1) <= ${nowMs}, false) as due,
       exists (select 1 from jobs where state = 'running' and lease_until_ms <= ${nowMs}) as abandoned,
       coalesce(k.is_paused = 0 and k.next_slot_ms <= ${nowMs}, false) as scheduled
-    from job_kinds k where k.name in (${sql.join(kinds)})`.execute(db);
+    from job_kinds k where k.name in (${sql.join(kinds)})`;
+  return { compile: () => query.compile(db) };
+}
+
+function workOf(rows: readonly LookRow[]): Work | undefined {
   const ready = rows
     .flatMap(({ kind, priority, running }) => (priority === null ? [] : [{ kind, priority, running }]))
     .toSorted((left, right) => right.priority - left.priority || (left.kind < right.kind ? -1 : 1));
@@ -67,16 +76,22 @@ export async function findWork(
 }
 
 /**
- * One process at a time claims, so that limits and turns hold for all processes together. False = another one is at it. On SQLite a write transaction is
- * alone anyway.
+ * One process at a time claims, so that limits and turns hold for all processes together; and looks once it is alone, in the same round trip. "busy" = another
+ * one is at it. On SQLite a write transaction is alone anyway.
  */
-export async function takeClaimTurn(tx: Tx): Promise<boolean> {
-  if (engineOf(tx) === "sqlite") return true;
-  const { rows } = await sql<{
-    taken: boolean | number;
-  }>`select pg_try_advisory_xact_lock(${claimLock}) as taken,
-    set_config('idle_in_transaction_session_timeout', ${String(idleLimitMs)}, true)`.execute(tx);
-  return Boolean(rows[0]?.taken);
+export async function takeClaimTurn(
+  tx: Tx,
+  nowMs: number,
+  kinds: readonly string[],
+): Promise<Work | "busy" | undefined> {
+  if (engineOf(tx) === "sqlite") return findWork(tx, nowMs, kinds);
+  const lock = sql<{ taken: boolean | number }>`select pg_try_advisory_xact_lock(${claimLock}) as taken,
+    set_config('idle_in_transaction_session_timeout', ${String(idleLimitMs)}, true)`;
+  const [taken, rows] = await sendTogether(tx, [
+    { compile: () => lock.compile(tx) },
+    lookStatement(tx, nowMs, kinds),
+  ]);
+  return taken[0]?.taken ? workOf(rows) : "busy";
 }
 
 /** Lets jobs whose time has come be taken. */

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { Tx } from "../../storage/database/database.ts";
 import { engineOf } from "../../storage/database/engine-of.ts";
 import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
+import { commitTogether, type Statement, sendTogether } from "../../storage/database/send-together.ts";
 
 /** A job as whoever runs it knows it. Once the fence has moved on, nothing here changes the row any more. */
 export interface HeldJob {
@@ -71,12 +72,13 @@ export interface JobNote {
 
 /**
  * Writes down what attempts say, all by one statement but for those that are to be tried again; tells the ids of those that are still ours. Nothing else
- * is changed. One note a job; texts without NUL.
+ * is changed. One note a job; texts without NUL. `thenCommit` when it is the last of its transaction, which saves a round trip.
  */
 export async function writeNotes(
   tx: Tx,
   notes: readonly JobNote[],
   nowMs: number,
+  thenCommit = false,
 ): Promise<ReadonlySet<number>> {
   const text = JSON.stringify(notes.map(asRow));
   const isPostgres = engineOf(tx) === "postgres";
@@ -91,7 +93,7 @@ export async function writeNotes(
   ]);
   // Rows are found by the primary key whatever the planner thinks of a list of unknown length.
   const ids = sql`select id from said`;
-  const { rows } = await sql<{ id: number }>`
+  const query = sql<{ id: number }>`
     with said as (select ${fields} from ${each})
     update jobs set
       state = coalesce(said.state, jobs.state),
@@ -106,7 +108,11 @@ export async function writeNotes(
     from said
     where jobs.id ${isPostgres ? sql`= any(array(${ids}))` : sql`in (${ids})`}
       and jobs.id = said.id and jobs.fence = said.fence and jobs.state || '' = 'running'
-    returning jobs.id`.execute(tx);
+    returning jobs.id`;
+  const statement: Statement<{ id: number }> = { compile: () => query.compile(tx) };
+  const again = notes.filter(({ ending }) => ending?.kind === "again");
+  const isLast = thenCommit && again.length === 0;
+  const [rows] = await (isLast ? commitTogether(tx, [statement]) : sendTogether(tx, [statement]));
   const ours = new Set(rows.map(({ id }) => id));
   for (const { job, ending } of notes) {
     if (ending?.kind === "again" && !(await queueAgain(tx, job, ending, nowMs))) ours.delete(job.id);

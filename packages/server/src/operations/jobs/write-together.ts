@@ -32,7 +32,7 @@ export function createTogetherWriter(database: Database, clock: Clock): WriteNot
       const group = takeGroup();
       try {
         const notes = group.map(({ note }) => note);
-        const ours = await database.transaction((tx) => writeNotes(tx, notes, clock.nowMs()), {
+        const ours = await database.transaction((tx) => writeNotes(tx, notes, clock.nowMs(), true), {
           durable: false,
         });
         for (const { note, told } of group) told.resolve(ours.has(note.job.id));
