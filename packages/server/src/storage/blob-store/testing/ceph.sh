@@ -69,6 +69,11 @@ ceph-osd $C -i 0
 for _ in $(seq 60); do timeout 5 ceph $C osd stat | grep -q '1 up' && break; sleep 0.3; done
 radosgw $C -n client.rgw.x
 for _ in $(seq 100); do (exec 4<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && break; sleep 0.2; done
-timeout 60 radosgw-admin $C user create --uid=entrepot --display-name=entrepot --access-key=tester --secret-key=testing >/dev/null &&
+# It hangs now and then, when it makes the pools while the gateway does; then it is there, or the next attempt makes it.
+for _ in $(seq 6); do
+  timeout 20 radosgw-admin $C user create --uid=entrepot --display-name=entrepot --access-key=tester --secret-key=testing >/dev/null ||
+    timeout 20 radosgw-admin $C user info --uid=entrepot >/dev/null || continue
   echo READY >&3
+  break
+done
 exec sleep infinity
