@@ -21,7 +21,8 @@ export async function copyBlob(
   target: Region,
   signal: AbortSignal,
 ): Promise<number> {
-  if (await hasBlob(target, blob)) return 0;
+  // Of one without bytes nothing can be read to see that it is there: it is written once more.
+  if (blob.sizeBytes > 0 && (await hasBlob(target, blob))) return 0;
   const reader = await regional.openOutside(target.name, blob.location);
   try {
     return await writeCopy(blob, reader, target, signal);
@@ -30,15 +31,21 @@ export async function copyBlob(
   }
 }
 
-/** Whether the region has a blob of that size at the location. */
+/** Whether the region has a blob of that size at the location. Its end is read: that it can be opened may be remembered from before it was removed. */
 export async function hasBlob(
   region: Region,
   blob: Pick<DuePlacement, "sizeBytes" | "location">,
 ): Promise<boolean> {
   try {
-    const reader = await inRegion(region, answerMs, (store) => store.openBlob(blob.location));
-    await reader.close();
-    return reader.sizeBytes === blob.sizeBytes;
+    return await inRegion(region, answerMs, async (store) => {
+      const reader = await store.openBlob(blob.location);
+      try {
+        if (reader.sizeBytes !== blob.sizeBytes) return false;
+        return blob.sizeBytes === 0 || (await reader.read(Buffer.alloc(1), blob.sizeBytes - 1)) === 1;
+      } finally {
+        await reader.close();
+      }
+    });
   } catch (error) {
     if (error instanceof AppError && error.code === "BLOB_UNKNOWN") return false;
     throw error;

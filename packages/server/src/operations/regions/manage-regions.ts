@@ -127,6 +127,9 @@ export async function setPlacement(
   namespace: string,
   placement: NamespacePlacement,
 ): Promise<NamespacePlacement> {
+  if (deps.regional === undefined) {
+    throw new AppError("REQUEST_INVALID", "there is one storage here, not several regions to choose from");
+  }
   checkPlacement(deps.known, placement);
   const isEverywhere = placement.allowed === undefined && placement.copies === undefined;
   await deps.database.transaction(async (tx) => {

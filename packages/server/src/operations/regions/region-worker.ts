@@ -222,7 +222,13 @@ export function createRegionWorker(deps: RegionWorkerDeps): {
   const running: Promise<void>[] = [];
   async function run(region: Region, leaveToOthersMs: number): Promise<void> {
     const { signal } = stopping;
+    let probedAt = performance.now();
     while (!signal.aborted) {
+      // Also where all that is asked of a region is answered from memory, or by its bucket itself.
+      if (region.watch.trouble() !== undefined || performance.now() - probedAt > probeEveryMs) {
+        probedAt = performance.now();
+        await inRegion(region, answerMs, (store) => store.probe()).catch(() => {});
+      }
       const round = await workForRegion(deps, region, leaveToOthersMs, signal).catch((error: unknown) => {
         deps.log.warn({ error, region: region.name }, "a round of copying to a storage region failed");
         return nothing;
@@ -249,5 +255,6 @@ export function createRegionWorker(deps: RegionWorkerDeps): {
 
 const pollMs = 1_000;
 const stopLimitMs = 5_000;
+const probeEveryMs = 15_000;
 /** What instances of the region itself have not done by then, any other does. */
 const othersMs = 3_000;

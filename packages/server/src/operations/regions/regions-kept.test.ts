@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { AppError } from "../../lib/app-error.ts";
 import { silentLog } from "../../lib/log.ts";
 import { clearStrays, countStrays } from "../../lifecycle/strays/clear-strays.ts";
 import { digestOf, pushImage, repositoryName } from "../../registry/testing/content.ts";
@@ -84,6 +85,23 @@ eachDatabase((open) => {
     spoil(stores.eu.store);
     assert.deepEqual(await verify(true), ["blob-damaged quarantined", "blob-damaged quarantined"]);
     assert.equal((await held("eu")).length, 2, "damaged bytes may be wanted as evidence");
+  });
+
+  test("what another process has removed is not taken for a copy, though this one remembers it", async (t) => {
+    const { eu, stores, worker, location, held, work } = await start(open, t);
+    const [, us] = worker.regional.regions;
+    assert.ok(us !== undefined);
+    const kept = await stores.us.store.openBlob(location);
+    const openBlob = stores.us.store.openBlob.bind(stores.us.store);
+    await stores.us.store.deleteBlob(location);
+    const gone = () => Promise.reject(new AppError("BLOB_UNKNOWN", "a segment is gone"));
+    Object.assign(stores.us.store, { openBlob: async () => ({ ...kept, read: gone }) });
+    await eu.database.transaction((tx) =>
+      tx.updateTable("blob_placements").set({ state: "waiting" }).execute(),
+    );
+    await work();
+    Object.assign(stores.us.store, { openBlob });
+    assert.ok((await held("us")).includes(digestOf("layer")), "written anew");
   });
 
   test("strays are looked for in each region, and removed where they lie; one that is away holds up no other", async (t) => {
