@@ -106,7 +106,7 @@ function parseRegions(text: string): readonly RegionPlace[] {
   ] as const) {
     if (new Set(values).size !== values.length) throw new SettingError(`must have different ${what}`);
   }
-  if (!regions.some(({ isCopiedToByDefault }) => isCopiedToByDefault)) {
+  if (regions.length > 0 && !regions.some(({ isCopiedToByDefault }) => isCopiedToByDefault)) {
     throw new SettingError("must have at least one region without `copies: asked`");
   }
   return regions;
