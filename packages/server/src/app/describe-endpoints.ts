@@ -5,7 +5,8 @@ import { silentLog } from "../lib/log.ts";
 import { createSecretBox } from "../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
 import { unopenedDatabase } from "../storage/database/unopened-database.ts";
-import { buildEndpoints } from "./create-instance.ts";
+import { assembleAreas, idleProcess } from "./assemble-areas.ts";
+import { gatherEndpoints } from "./gather-endpoints.ts";
 import { assembleStores } from "./open-stores.ts";
 
 /**
@@ -19,5 +20,5 @@ export async function describeEndpoints(): Promise<readonly Endpoint[]> {
     clock: systemClock,
     secretBox: createSecretBox([Buffer.alloc(32)]),
   });
-  return buildEndpoints(config, silentLog, stores);
+  return gatherEndpoints(config, assembleAreas(config, stores, idleProcess(silentLog)));
 }

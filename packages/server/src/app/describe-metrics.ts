@@ -1,10 +1,11 @@
 import { loadConfig } from "../config/load-config.ts";
+import { declareHttpMetrics } from "../http/http-metrics.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silentLog } from "../lib/log.ts";
 import { createSecretBox } from "../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
 import { unopenedDatabase } from "../storage/database/unopened-database.ts";
-import { describeMetrics } from "./create-instance.ts";
+import { assembleAreas, idleProcess } from "./assemble-areas.ts";
 import { assembleStores } from "./open-stores.ts";
 
 /** A metric as a watcher sees it. */
@@ -28,8 +29,10 @@ export async function listMetrics(): Promise<readonly DescribedMetric[]> {
     clock: systemClock,
     secretBox: createSecretBox([Buffer.alloc(32)]),
   });
-  const declared = describeMetrics(config, silentLog, stores).getMetricsAsArray();
-  return declared
+  const { metrics } = assembleAreas(config, stores, idleProcess(silentLog));
+  declareHttpMetrics(metrics, () => 0);
+  return metrics
+    .getMetricsAsArray()
     .map((metric) => ({
       name: metric.name,
       help: metric.help,

@@ -11,7 +11,8 @@ import { createSecretBox } from "../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../storage/blob-store/memory/memory-blob-store.ts";
 import type { Database } from "../storage/database/database.ts";
 import { eachDatabase } from "../storage/database/testing/each-database.ts";
-import { buildEndpoints } from "./create-instance.ts";
+import { assembleAreas, idleProcess } from "./assemble-areas.ts";
+import { gatherEndpoints } from "./gather-endpoints.ts";
 import { assembleStores } from "./open-stores.ts";
 import { type Callers, insertCallers, isCallerKind } from "./testing/insert-callers.ts";
 
@@ -42,7 +43,7 @@ async function startWholeServer(
     clock: systemClock,
     secretBox: createSecretBox([Buffer.alloc(32, 1)]),
   });
-  const endpoints = buildEndpoints(config, silentLog, stores);
+  const endpoints = gatherEndpoints(config, assembleAreas(config, stores, idleProcess(silentLog)));
   const callers = await insertCallers(database);
   const asked = new Set<string>();
   const watched = endpoints.map((endpoint): Endpoint => {

@@ -6,7 +6,8 @@ import { silentLog } from "../../lib/log.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../../storage/blob-store/memory/memory-blob-store.ts";
 import type { Database } from "../../storage/database/database.ts";
-import { buildEndpoints } from "../create-instance.ts";
+import { assembleAreas, idleProcess } from "../assemble-areas.ts";
+import { gatherEndpoints } from "../gather-endpoints.ts";
 import { assembleStores, type Stores } from "../open-stores.ts";
 
 /** Everything that a server answers, on a port of its own, with blobs in memory and a clock that a test moves; nothing runs in the background. */
@@ -25,7 +26,8 @@ export async function startApp(t: TestContext, database: Database): Promise<Test
     clock,
     secretBox: createSecretBox([Buffer.alloc(32, 1)]),
   });
-  const { port } = await startTestServer(t, buildEndpoints(config, silentLog, stores), {
+  const endpoints = gatherEndpoints(config, assembleAreas(config, stores, idleProcess(silentLog)));
+  const { port } = await startTestServer(t, endpoints, {
     access: stores.access,
     authenticate: stores.identity.authenticate,
     tokenService: config.tokenService,

@@ -13,6 +13,11 @@ export interface InstanceMetricsDeps {
   readonly cacheLookups: () => Readonly<Record<string, CacheLookups>>;
 }
 
+export interface InstanceMetrics {
+  /** To be told of every request that was answered. */
+  readonly served: (request: Counted) => void;
+}
+
 /** A request as far as these figures go. */
 interface Counted {
   readonly endpointId: string;
@@ -23,9 +28,7 @@ interface Counted {
 const windowMs = 5_000;
 
 /** How busy this process is and what it serves. No label comes from outside. */
-export function declareInstanceMetrics(deps: InstanceMetricsDeps): {
-  readonly served: (request: Counted) => void;
-} {
+export function declareInstanceMetrics(deps: InstanceMetricsDeps): InstanceMetrics {
   const registers = [deps.metrics];
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
