@@ -3,7 +3,7 @@ import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Actor } from "../access/actor.ts";
 import { AppError } from "../lib/app-error.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
-import { authorize, challengeFor } from "./authorize.ts";
+import { authorize } from "./authorize.ts";
 import { bearerMark } from "./bearer-mark.ts";
 import { type BlobSender, ClientGone, type Transfer } from "./blob-sender.ts";
 import type { BodyCheck } from "./check-body.ts";
@@ -11,16 +11,16 @@ import { checkSignIn } from "./check-sign-in.ts";
 import { createCall } from "./create-call.ts";
 import type { Departure } from "./departure.ts";
 import type { Endpoint, Reply, Request } from "./endpoint.ts";
-import { errorReply, isBelow, surfaceOf } from "./error-reply.ts";
-import { toPublicError } from "./error-table.ts";
+import { isBelow } from "./error-reply.ts";
 import { finishRequest } from "./finish-request.ts";
-import type { HttpDeps, TokenRealm } from "./http-deps.ts";
+import type { HttpDeps } from "./http-deps.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
 import { nearestLimit, type RateLimiter, type RateState, rateHeaders, rateRefusal } from "./limit-rate.ts";
 import type { Match } from "./match-path.ts";
 import { beginProgress, type Progress } from "./progress.ts";
 import { checkQuery } from "./query-parameter.ts";
 import { readBody } from "./read-body.ts";
+import { refuseRequest } from "./refuse-request.ts";
 import { requestOrigin } from "./request-origin.ts";
 import { securityHeaders } from "./security-headers.ts";
 import { type Exchange, sendReply } from "./send-reply.ts";
@@ -113,7 +113,7 @@ async function breakOff(
   }
   try {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
-    await send(deps, incoming, progress, await refuse(deps, incoming, progress, error));
+    await send(deps, incoming, progress, await refuseRequest(deps, incoming.request, progress, error));
   } catch {
     response.destroy();
   }
@@ -187,7 +187,7 @@ async function answer(deps: HandlerDeps, incoming: Incoming, progress: Progress)
     );
   } catch (error) {
     if (incoming.departure.hasLeft) throw new ClientGone(error);
-    return await refuse(deps, incoming, progress, error);
+    return await refuseRequest(deps, incoming.request, progress, error);
   }
 }
 
@@ -254,53 +254,3 @@ async function checkedBody(
 }
 
 const noBody: Pick<Request, "body" | "bodyBytes"> = { body: undefined, bodyBytes: new Uint8Array() };
-
-async function refuse(
-  deps: HandlerDeps,
-  { request }: Incoming,
-  progress: Progress,
-  error: unknown,
-): Promise<Reply> {
-  const shown = toPublicError(error);
-  progress.code = shown.code;
-  if (shown.code === "INTERNAL") {
-    deps.log.error({ error, requestId: progress.requestId }, "a request failed in a way that nobody foresaw");
-  }
-  const reply = errorReply(shown, surfaceOf(progress.pathname), progress.requestId);
-  const { allowed } = progress;
-  const headers: Record<string, string | number | readonly string[]> = { ...reply.headers };
-  if (shown.code === "UNAUTHORIZED") {
-    headers["www-authenticate"] = challengeFor({
-      endpoint: progress.endpoint,
-      target: { params: progress.params, query: progress.query },
-      origin: progress.origin,
-      tokenService: deps.tokenService,
-      elsewhere: await realmElsewhere(deps, progress),
-      presented: progress.presented,
-    });
-  }
-  if (allowed !== undefined) headers["allow"] = allowed.join(", ");
-  // RFC 9110, 15.5.6: a 405 names what is allowed; here that is what the path has beside the method that was refused.
-  else if (reply.status === 405 && progress.endpoint !== undefined) {
-    headers["allow"] = methodsBeside(deps, progress.endpoint, request.method).join(", ");
-  }
-  return { ...reply, headers };
-}
-
-/** The challenge is made all the same when nobody can tell: then it names our own service. */
-async function realmElsewhere(deps: HandlerDeps, progress: Progress): Promise<TokenRealm | undefined> {
-  const repository = progress.params["name"];
-  if (repository === undefined || deps.realmOf === undefined) return undefined;
-  try {
-    return await deps.realmOf(repository);
-  } catch (error) {
-    deps.log.warn({ error }, "cannot tell where tokens for a repository come from");
-    return undefined;
-  }
-}
-
-function methodsBeside(deps: HandlerDeps, endpoint: Endpoint, method: string | undefined): readonly string[] {
-  return deps.endpoints
-    .filter((other) => other.path === endpoint.path && other.method !== method)
-    .map((other) => other.method);
-}
