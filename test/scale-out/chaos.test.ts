@@ -74,12 +74,15 @@ async function begin(t: TestContext): Promise<World> {
   const missing = missingForNamespaces();
   if (missing !== undefined) t.diagnostic(`NO NETWORK NAMESPACES, relays are cut instead: ${missing}`);
   const network = missing === undefined ? await startNamespace() : undefined;
+  t.after(() => network?.close());
   const host = network?.hostAddress;
   const postgres =
     host === undefined
       ? await startPostgresCluster()
       : await startPostgresCluster(undefined, { listen_addresses: host }, `${host}/30`);
+  t.after(() => postgres.stop());
   const objects = await startObjectServer("ceph");
+  t.after(() => objects.stop());
   const bucket = await startFaultProxy(objects.origin);
   const folder = new URLSearchParams(postgres.url.split("?")[1]).get("host") ?? "";
   const cables = await Promise.all([
@@ -103,9 +106,6 @@ async function begin(t: TestContext): Promise<World> {
   t.after(async () => {
     await Promise.all(cables.map((cable) => cable.close()));
     await bucket.close();
-    await objects.stop();
-    await postgres.stop();
-    await network?.close();
   });
   const spoiling = (name: string, fault: Fault, share: number): Disaster => ({
     name,

@@ -89,9 +89,12 @@ test("an instance that dies while it is cut off leaves no locks and no connectio
 
 async function begin(t: TestContext): Promise<World> {
   const network = await startNamespace();
+  t.after(() => network.close());
   const host = network.hostAddress;
   const postgres = await startPostgresCluster(undefined, { listen_addresses: host }, `${host}/30`);
+  t.after(() => postgres.stop());
   const objects = await startObjectServer("ceph");
+  t.after(() => objects.stop());
   const bucket = await startRelay({ host: "127.0.0.1", port: Number(new URL(objects.origin).port) }, host);
   const databaseUrl = `postgres://postgres@${host}:5432/postgres`;
   const cluster = await startCluster(t, {
@@ -101,12 +104,7 @@ async function begin(t: TestContext): Promise<World> {
     routeOf: () => ({ database: databaseUrl, endpoint: `http://${host}:${bucket.port}` }),
     within: (index) => (index === 1 ? network : undefined),
   });
-  t.after(async () => {
-    await bucket.close();
-    await objects.stop();
-    await postgres.stop();
-    await network.close();
-  });
+  t.after(() => bucket.close());
   const [near, far] = cluster.instances.map(({ origin }) => openSession(origin, administrator, 8_000));
   assert.ok(near !== undefined && far !== undefined);
   return { t, cluster, network, databaseUrl, near, far };

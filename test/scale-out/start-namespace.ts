@@ -17,7 +17,7 @@ export interface Namespace {
   mend(): Promise<void>;
   /** Asks an address within from within, whether the cable is cut or not; tells the status, 0 = no answer within the limit. */
   ask(path: string, port: number, credentials: string, limitSeconds: number): Promise<number>;
-  /** Removes it. Whatever runs within must have ended. */
+  /** Removes it, once whatever runs within has ended. */
   close(): Promise<void>;
 }
 
