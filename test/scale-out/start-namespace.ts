@@ -17,7 +17,7 @@ export interface Namespace {
   mend(): Promise<void>;
   /** Asks an address within from within, whether the cable is cut or not; tells the status, 0 = no answer within the limit. */
   ask(path: string, port: number, credentials: string, limitSeconds: number): Promise<number>;
-  /** Removes it, once whatever runs within has ended. */
+  /** Removes it; whoever still runs within has no network any more. */
   close(): Promise<void>;
 }
 
@@ -77,7 +77,8 @@ export async function startNamespace(): Promise<Namespace> {
       return Number(answer);
     },
     async close() {
-      // The cable goes with it.
+      // Its sockets outlive their processes for a while, and with them the namespace; the cable would stay as long.
+      await ip("link", "del", near);
       await ip("netns", "del", name);
     },
   };
