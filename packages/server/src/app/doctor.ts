@@ -45,6 +45,7 @@ export async function checkInstallation(options: {
   if (config === undefined) return findings;
   const known = config;
   await look("stores", async () => checkStores(known));
+  if (known.databaseReplicaUrl !== undefined) await look("database replica", async () => checkReplica(known));
   if (known.storageRegions.length === 0) {
     await look("object store", async () => (await checkObjectStore(known)) ?? "storage is no object store");
   }
@@ -65,6 +66,17 @@ async function checkStores(config: Config): Promise<string> {
     await stores.database.probe(5_000);
     await stores.blobs.probe();
     return `the database (${stores.database.engine}) answers, storage takes and gives back bytes`;
+  } finally {
+    await stores.close();
+  }
+}
+
+async function checkReplica(config: Config): Promise<string> {
+  const stores = await openStores(config, silentLog);
+  try {
+    const lagBytes = (await stores.database.replica?.probe()) ?? 0;
+    const lag = lagBytes > 0 ? `${lagBytes} bytes behind` : "up to date";
+    return `it is a standby of the database and ${lag}`;
   } finally {
     await stores.close();
   }

@@ -57,6 +57,7 @@ export async function openStores(config: Config, log: Log, tracing?: Tracing): P
   const opened = await openDatabase({
     url: config.databaseUrl,
     passwordFile: config.databasePasswordFile,
+    replicaUrl: config.databaseReplicaUrl,
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     migrate: config.databaseMigrate,

@@ -19,6 +19,15 @@ export const databaseSettings = {
     description:
       "File with the password of the PostgreSQL user. Read for each new connection: a password changes without a restart.",
   }),
+  databaseReplicaUrl: textSetting({
+    key: "database.replicaUrl",
+    variable: "ENTREPOT_DATABASE_REPLICA_URL",
+    defaultValue: undefined,
+    defaultText: "none",
+    isSecret: true,
+    description:
+      "A streaming standby of the PostgreSQL database, of the same form as `database.url` and with the same password file. It answers listings, audit queries and counts when it is up to date.",
+  }),
   databaseMigrate: choiceSetting({
     key: "database.migrate",
     variable: "ENTREPOT_DATABASE_MIGRATE",
@@ -46,3 +55,17 @@ export const databaseSettings = {
       "How long a request waits for a database connection before it is answered 503 with `Retry-After`.",
   }),
 };
+
+/** What is wrong with the database settings together. */
+export function databaseProblems(values: {
+  readonly databaseUrl: string | undefined;
+  readonly databaseReplicaUrl: string | undefined;
+}): readonly string[] {
+  const { databaseUrl = "sqlite:", databaseReplicaUrl } = values;
+  if (databaseReplicaUrl === undefined) return [];
+  if (databaseUrl.startsWith("sqlite:"))
+    return ["database.replicaUrl is for PostgreSQL; SQLite has no replicas"];
+  return /^postgres(ql)?:\/\//.test(databaseReplicaUrl)
+    ? []
+    : ["database.replicaUrl begins with postgres://"];
+}

@@ -140,3 +140,15 @@ test("a mail server needs a sender and a public address, and never gets a passwo
     assert.match(problems[0] ?? "", /^ENTREPOT_SMTP_FROM must/, from);
   }
 });
+
+test("a read replica is of PostgreSQL", async () => {
+  const replica = { ENTREPOT_DATABASE_REPLICA_URL: "postgres://db-replica/entrepot" };
+  assert.match((await problemsOf(replica)).join(), /SQLite has no replicas/);
+  const primary = { ENTREPOT_DATABASE_URL: "postgres://db/entrepot" };
+  const wrong = { ...primary, ENTREPOT_DATABASE_REPLICA_URL: "sqlite:copy.db" };
+  assert.match((await problemsOf(wrong)).join(), /begins with postgres/);
+  assert.equal(
+    (await loadConfig({ ...primary, ...replica })).databaseReplicaUrl,
+    "postgres://db-replica/entrepot",
+  );
+});

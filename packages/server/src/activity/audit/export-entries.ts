@@ -25,7 +25,7 @@ export async function* exportEntries(
   let after: EntryCursor | undefined;
   for (;;) {
     const page = { order: "oldest-first", after, limit: pageEntries } as const;
-    const entries = await listEntries(database.read, filter, page);
+    const entries = await database.readAside((db) => listEntries(db, filter, page));
     const last = entries.at(-1);
     if (last === undefined) return;
     yield Buffer.from(`${entries.map(line).join("\n")}\n`);

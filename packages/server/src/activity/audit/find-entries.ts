@@ -20,12 +20,9 @@ export async function findEntries(
   filter: EntryFilter,
   page: { readonly after: EntryCursor | undefined; readonly limit: number },
 ): Promise<{ readonly entries: readonly ShownEntry[]; readonly next: string | undefined }> {
-  const db = deps.database.read;
-  const rows = await listEntries(db, filter, {
-    order: "newest-first",
-    after: page.after,
-    limit: page.limit + 1,
-  });
+  const rows = await deps.database.readAside((db) =>
+    listEntries(db, filter, { order: "newest-first", after: page.after, limit: page.limit + 1 }),
+  );
   const shown = rows.slice(0, page.limit);
   const last = shown.at(-1);
   return {

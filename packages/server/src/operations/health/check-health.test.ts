@@ -68,6 +68,27 @@ test("of several storage regions one may fail: the whole is degraded, and says w
   assert.equal((await healthOf(false, true, { database: unopenedDatabase() })).status, "failing");
 });
 
+test("without the read replica the whole is degraded, as the primary answers; without the primary it fails", async () => {
+  const away = async () => Promise.reject(new Error("the read replica does not answer"));
+  const replica = (probe: () => Promise<number>) => ({
+    outcomes: () => ({ replica: 0, lagging: 0, failed: 0, foreign: 0, paused: 0 }),
+    lagBytes: () => undefined,
+    probe,
+  });
+  const { database } = healthy();
+  const healthOf = (deps: Partial<HealthDeps>) => checkEndToEnd(healthy(deps));
+  const fine = await healthOf({ database: { ...database, replica: replica(async () => 0) } });
+  assert.equal(fine.status, "ok");
+  const degraded = await healthOf({ database: { ...database, replica: replica(away) } });
+  assert.equal(degraded.status, "degraded");
+  assert.deepEqual(
+    failing(degraded).map(({ name }) => name),
+    ["database replica"],
+  );
+  const dead = await healthOf({ database: { ...unopenedDatabase(), replica: replica(away) } });
+  assert.equal(dead.status, "failing");
+});
+
 test("a busy database is no fault of the keys", async () => {
   const busy = async () => Promise.reject(new AppError("UNAVAILABLE", "the database is busy"));
   assert.equal((await checkEndToEnd(healthy({ checkSigningKeys: busy }))).status, "ok");

@@ -38,6 +38,7 @@ export interface HealthPart {
 }
 
 const probeTimeoutMs = 5_000;
+const replicaPart = "database replica";
 const regionPart = "storage region ";
 const silentJobsMs = 60_000;
 const leastFreeShare = 0.01;
@@ -75,15 +76,17 @@ export async function checkInstance(deps: HealthDeps): Promise<Health> {
 
 /**
  * Everything a pull and a push need: the database answers, the blob store takes, gives back and removes a few bytes, a token can be signed. At most 5 s each. Of several
- * storage regions each is a part; as long as one works it is only `degraded`.
+ * storage regions each is a part; as long as one works it is only `degraded`, and so it is without a read replica.
  */
 export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
   const storage =
     deps.regions === undefined
       ? [probe("storage", () => deps.blobs.probe())]
       : deps.regions.map((region) => probe(`${regionPart}${region.name}`, () => probeRegion(region)));
+  const { replica } = deps.database;
   const parts = await Promise.all([
     probe("database", () => deps.database.probe(probeTimeoutMs)),
+    ...(replica === undefined ? [] : [probe(replicaPart, async () => void (await replica.probe()))]),
     ...storage,
     probe("sign-in", () =>
       deps.checkSigningKeys().catch((error: unknown) => {
@@ -96,7 +99,8 @@ export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
   const failing = parts.filter((part) => !part.ok);
   const isOneThere = parts.some((part) => isRegion(part) && part.ok);
   if (failing.length === 0) return { status: "ok", parts };
-  return { status: failing.every(isRegion) && isOneThere ? "degraded" : "failing", parts };
+  const isMadeUpFor = (part: HealthPart) => part.name === replicaPart || (isRegion(part) && isOneThere);
+  return { status: failing.every(isMadeUpFor) ? "degraded" : "failing", parts };
 }
 
 async function probeRegion(region: Region): Promise<void> {

@@ -34,7 +34,7 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
     ),
     health(
       "endtoend",
-      "Whether database, storage and tokens work, by using them; `degraded`, and 200, while one of several storage regions fails.",
+      "Whether database, storage and tokens work, by using them; `degraded`, and 200, while one of several storage regions or the read replica fails.",
       () => checkEndToEnd(deps),
     ),
   ];

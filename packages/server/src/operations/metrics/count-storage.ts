@@ -27,7 +27,8 @@ export function countStorageKind(deps: { readonly database: Database; readonly c
       let [blobs, blobBytes, manifests] = [0, 0, 0];
       for (let last: number | undefined = 0; last !== undefined; ) {
         signal.throwIfAborted();
-        const part = await countBlobsAfter(database.read, last, batch);
+        const after: number = last;
+        const part = await database.readAside((db) => countBlobsAfter(db, after, batch));
         blobs += part.count;
         blobBytes += part.bytes;
         last = part.lastId;
@@ -35,12 +36,13 @@ export function countStorageKind(deps: { readonly database: Database; readonly c
       }
       for (let last: number | undefined = 0; last !== undefined; ) {
         signal.throwIfAborted();
-        const part = await countManifestsAfter(database.read, last, batch);
+        const after: number = last;
+        const part = await database.readAside((db) => countManifestsAfter(db, after, batch));
         manifests += part.count;
         last = part.lastId;
         await nextTurn();
       }
-      const small = await countSmallTables(database.read);
+      const small = await database.readAside(countSmallTables);
       const numbers: StorageNumbers = { blobs, blobBytes, manifests, ...small, countedAtMs: clock.nowMs() };
       await database.transaction((tx) => writeNumbers(tx, numbers), { durable: false });
       return { ...numbers };

@@ -68,6 +68,7 @@ export function declareInstanceMetrics(deps: InstanceMetricsDeps): InstanceMetri
   );
   declareUtilization(deps, loop);
   declareCaches(deps);
+  declareReplica(deps);
   declareStorage(deps);
   const pulls = new Counter({
     name: "entrepot_pulls_total",
@@ -139,6 +140,27 @@ function declareCaches(deps: InstanceMetricsDeps): void {
         this.inc({ cache, outcome: "hit" }, hits);
         this.inc({ cache, outcome: "miss" }, misses);
       }
+    },
+  });
+}
+
+function declareReplica({ metrics, database: { replica } }: InstanceMetricsDeps): void {
+  new Counter({
+    name: "entrepot_database_replica_reads_total",
+    help: "Reads that the replica may answer, by what became of them: replica (it answered), or the primary did, because it was lagging, failed, foreign (no standby of the primary) or paused after one of these.",
+    labelNames: ["outcome"] as const,
+    registers: [metrics],
+    collect() {
+      this.reset();
+      for (const [outcome, count] of Object.entries(replica?.outcomes() ?? {})) this.inc({ outcome }, count);
+    },
+  });
+  new Gauge({
+    name: "entrepot_database_replica_lag_bytes",
+    help: "Bytes of the primary's log that the replica had yet to replay when it was last asked; NaN = not known, or there is none.",
+    registers: [metrics],
+    collect() {
+      this.set(replica?.lagBytes() ?? Number.NaN);
     },
   });
 }

@@ -27,7 +27,8 @@ async function readRows(
   const admitted: RepositoryRow[] = [];
   let { last } = page;
   for (;;) {
-    const rows = await listRepositories(deps.database.read, readable, { last, limit: page.limit });
+    const part = { last, limit: page.limit };
+    const rows = await deps.database.readAside((db) => listRepositories(db, readable, part));
     if (readable.kind === "all") return rows;
     const answers = await readable.admits(rows);
     admitted.push(...rows.filter((_, index) => answers[index] === true));

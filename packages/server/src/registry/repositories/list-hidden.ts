@@ -14,6 +14,8 @@ export async function listHidden(
     throw new AppError("DENIED", "only administrators and auditors list hidden repositories");
   }
   if (page.limit === 0) return { repositories: [], hasMore: false };
-  const rows = await listHiddenRepositories(deps.database.read, { last: page.last, limit: page.limit + 1 });
+  const rows = await deps.database.readAside((db) =>
+    listHiddenRepositories(db, { last: page.last, limit: page.limit + 1 }),
+  );
   return { repositories: rows.slice(0, page.limit), hasMore: rows.length > page.limit };
 }

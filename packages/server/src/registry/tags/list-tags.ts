@@ -1,6 +1,7 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
+import type { Queryable } from "../../storage/database/database.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { findRepositoryId } from "../repositories/repository-store.ts";
 import { listTagNames } from "./tag-store.ts";
@@ -12,18 +13,27 @@ export async function listTags(
   page: Page,
   admits?: (tag: string) => boolean,
 ): Promise<{ readonly tags: readonly string[]; readonly hasMore: boolean }> {
-  const repositoryId = await findRepositoryId(deps.database.read, repository);
-  if (repositoryId === undefined) {
-    throw new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
-  }
-  if (page.limit === 0) return { tags: [], hasMore: false };
   const enough = page.limit + 1;
+  const names = await deps.database.readAside((db) => readNames(db, repository, { ...page, enough }, admits));
+  if (names === undefined) throw new AppError("NAME_UNKNOWN", `there is no repository ${repository}`);
+  return { tags: names.slice(0, page.limit), hasMore: page.limit > 0 && names.length > page.limit };
+}
+
+/** Reads on until there are enough that are admitted, or no more. Undefined when there is no such repository. */
+async function readNames(
+  db: Queryable,
+  repository: RepositoryName,
+  page: Page & { readonly enough: number },
+  admits: ((tag: string) => boolean) | undefined,
+): Promise<readonly string[] | undefined> {
+  const repositoryId = await findRepositoryId(db, repository);
+  if (repositoryId === undefined) return undefined;
+  if (page.limit === 0) return [];
   const names: string[] = [];
-  for (let last = page.last; ; ) {
-    const batch = await listTagNames(deps.database.read, repositoryId, { last, limit: enough });
+  for (let { last } = page; ; ) {
+    const batch = await listTagNames(db, repositoryId, { last, limit: page.enough });
     names.push(...(admits === undefined ? batch : batch.filter(admits)));
-    if (batch.length < enough || names.length >= enough) break;
+    if (batch.length < page.enough || names.length >= page.enough) return names;
     last = batch.at(-1);
   }
-  return { tags: names.slice(0, page.limit), hasMore: names.length > page.limit };
 }

@@ -13,6 +13,8 @@ export function beforeTransaction(
     database: {
       engine: database.engine,
       read: database.read,
+      readAside: database.readAside,
+      replica: database.replica,
       async transaction(work, options) {
         transactions += 1;
         if (transactions === at) await happen();

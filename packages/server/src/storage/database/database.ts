@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from "kysely";
 import type { NoticeTopic } from "./notice-topics.ts";
+import type { ReadAside, Replica } from "./replica.ts";
 import type { Tables } from "./tables.ts";
 import type { DatabaseLoad } from "./turns.ts";
 
@@ -23,6 +24,15 @@ export interface Database {
    * transaction; it sees every commit that was acknowledged before the read began. Never used for writes.
    */
   readonly read: Queryable;
+  /**
+   * For pages and reports, which a replica may answer where there is one: it is used only when it has replayed everything that was committed on the primary
+   * before this was called, whichever instance committed it. Behind by more than a few milliseconds, gone or slow: `read` runs on the primary, perhaps
+   * a second time, so it has no effect and awaits nothing but its queries. What it throws on the replica is not seen. Never for rights, for content, or for what
+   * a write depends on: these are read with what they decide about. Without a replica the same as `read(database.read)`.
+   */
+  readonly readAside: ReadAside;
+  /** Absent = there is none. */
+  readonly replica: Replica | undefined;
   /**
    * Runs `work` in one transaction and returns what it returns once the commit is durable. Rolls back when `work` throws.
    * Repeats `work` after a deadlock or serialization failure (at most three times), so `work` has no effect but SQL. No other input or output may

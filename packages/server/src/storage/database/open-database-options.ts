@@ -6,6 +6,11 @@ export interface OpenDatabaseOptions {
   readonly url: string;
   /** Holds the password of a PostgreSQL url, which then needs none. Read for each new connection, so that it can change while running. */
   readonly passwordFile?: string | undefined;
+  /**
+   * Of a standby of the same PostgreSQL, which answers what is read by `Database.readAside`. The same password file, since a standby has the same users. Need not
+   * be there when the database is opened.
+   */
+  readonly replicaUrl?: string | undefined;
   /** Connections at most (PostgreSQL). SQLite has one for writing and one for reading, whatever this says. */
   readonly poolSize: number;
   /** How long a transaction or a read waits for its turn before it fails with `UNAVAILABLE`. */

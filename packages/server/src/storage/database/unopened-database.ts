@@ -26,6 +26,8 @@ export function unopenedDatabase(): Database {
   return {
     engine: "sqlite",
     read,
+    readAside: refuse,
+    replica: undefined,
     transaction: refuse,
     foreignChangeStamp: () => undefined,
     noticeStamp: () => undefined,

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely } from "kysely";
-import { Client, type ClientConfig, Pool } from "pg";
+import { Client, type Pool } from "pg";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Database, Tx } from "../database.ts";
 import { connectionLost, isConcurrencyFailure, translateDatabaseError } from "../database-error.ts";
@@ -11,7 +11,9 @@ import { statementLog } from "../statement-log.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
 import { clientConfig } from "./client-config.ts";
+import { createPool } from "./create-pool.ts";
 import { listenForNotices } from "./listen-for-notices.ts";
+import { openReplica } from "./open-replica.ts";
 import { createPostgresDialect, createStatementNames } from "./postgres-dialect.ts";
 import { watchSilence } from "./watch-silence.ts";
 
@@ -27,6 +29,7 @@ const probeTimeoutMs = 2_000;
 /** See `openDatabase`. */
 export async function openPostgres(options: OpenDatabaseOptions): Promise<Database> {
   checkUrl(options.url);
+  if (options.replicaUrl !== undefined) checkUrl(options.replicaUrl);
   await migrateServer(options);
   const timed = clientConfig(options, statementTimeoutMs);
   const pool = createPool(options, { ...timed, max: options.poolSize });
@@ -50,9 +53,12 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   const durable = connect(beginReadCommitted);
   // The commit is ordered and visible as ever, but may be lost when the server crashes.
   const relaxed = connect(beginReadCommitted, "set local synchronous_commit = off");
+  const aside =
+    options.replicaUrl === undefined ? undefined : openReplica(options, options.replicaUrl, durable);
 
   async function close(): Promise<void> {
     silence.close();
+    await aside?.close();
     await turns.close();
     await Promise.all([durable.destroy(), relaxed.destroy(), notices.close()]);
     await Promise.all([pool.end(), probes.end()]);
@@ -62,6 +68,8 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
   return {
     engine: "postgres",
     read: durable,
+    readAside: aside?.readAside ?? ((work) => work(durable)),
+    replica: aside?.replica,
     transaction: (work, transactionOptions) =>
       runWithRetries(transactionOptions?.durable === false ? relaxed : durable, work),
     foreignChangeStamp: () => undefined,
@@ -129,19 +137,6 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
     await db.destroy();
     await pool.end();
   }
-}
-
-function createPool(options: OpenDatabaseOptions, config: ClientConfig & PoolLimits): Pool {
-  const pool = new Pool(config);
-  // Without listeners Node ends the process when a connection breaks. Whoever uses it is told by the failing query.
-  pool.on("error", (error) => options.log.warn({ error }, "idle database connection lost"));
-  pool.on("connect", (client) => client.on("error", () => {}));
-  return pool;
-}
-
-interface PoolLimits {
-  readonly max: number;
-  readonly idleTimeoutMillis?: number;
 }
 
 async function probe(pool: Pool): Promise<void> {

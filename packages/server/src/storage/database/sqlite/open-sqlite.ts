@@ -156,6 +156,8 @@ async function createDatabase(
   return {
     engine: "sqlite",
     read: reader,
+    readAside: (work) => work(reader),
+    replica: undefined,
     async transaction(work, transactionOptions) {
       const running = runTransaction(work, transactionOptions?.durable !== false);
       unfinished.add(running);

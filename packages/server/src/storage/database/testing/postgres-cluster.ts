@@ -8,6 +8,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
 
+const isRoot = process.getuid?.() === 0;
+/** The server refuses to be run by root. */
+export const asOwner: readonly string[] = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
+
 const run = promisify(execFile);
 const startTimeoutMs = 30_000;
 
@@ -34,12 +38,8 @@ export async function startPostgresCluster(
   trustedNetwork?: string,
 ): Promise<PostgresCluster> {
   const binaries = findBinaries(installRoot);
-  const isRoot = process.getuid?.() === 0;
-  const folder = await mkdtemp(join(tmpdir(), "entrepot-postgres-"));
+  const folder = await makeFolder();
   try {
-    if (isRoot) await run("chown", ["postgres", folder]);
-    await chmod(folder, 0o700);
-    const asOwner = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
     const data = join(folder, "data");
     const initdb = [
       "-D",
@@ -82,8 +82,16 @@ export async function startPostgresCluster(
   }
 }
 
+/** For the files of a server; its owner's. */
+export async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-postgres-"));
+  if (isRoot) await run("chown", ["postgres", folder]);
+  await chmod(folder, 0o700);
+  return folder;
+}
+
 /** The folder of the newest version's programs. The client's package alone has a folder, too, but no initdb. */
-function findBinaries(installRoot: string): string {
+export function findBinaries(installRoot: string): string {
   const versions = existsSync(installRoot) ? readdirSync(installRoot) : [];
   const newestFirst = versions
     .sort((a, b) => Number(b) - Number(a))
@@ -99,7 +107,7 @@ function findBinaries(installRoot: string): string {
  * The server under a shell that waits for its input to end. The other end of that pipe is ours, so the server is stopped and its
  * files are removed when we stop it and as well when this process dies in whatever way.
  */
-function serverCommand(
+export function serverCommand(
   binaries: string,
   folder: string,
   more: Readonly<Record<string, string>>,
@@ -126,7 +134,7 @@ rm -rf "$FOLDER"`;
   return ["env", `FOLDER=${folder}`, "sh", "-c", script, "sh", ...postgres, ...options];
 }
 
-async function startServer(command: readonly string[], folder: string): Promise<ChildProcess> {
+export async function startServer(command: readonly string[], folder: string): Promise<ChildProcess> {
   const log = await open(join(folder, "log"), "w");
   const [program = "", ...args] = command;
   // Detached: an interrupt from the terminal is for the tests; the end of the pipe is what stops the server.
@@ -140,7 +148,7 @@ async function startServer(command: readonly string[], folder: string): Promise<
   return server;
 }
 
-async function waitUntilReady(url: string, server: ChildProcess, folder: string): Promise<void> {
+export async function waitUntilReady(url: string, server: ChildProcess, folder: string): Promise<void> {
   const attempts = startTimeoutMs / 50;
   for (let attempt = 0; attempt < attempts && server.exitCode === null; attempt += 1) {
     const client = new Client({ connectionString: url });
@@ -158,7 +166,7 @@ async function waitUntilReady(url: string, server: ChildProcess, folder: string)
   );
 }
 
-async function stopServer(server: ChildProcess, folder: string): Promise<void> {
+export async function stopServer(server: ChildProcess, folder: string): Promise<void> {
   if (server.exitCode === null && server.signalCode === null) {
     server.ref();
     server.stdin?.end();
@@ -167,6 +175,6 @@ async function stopServer(server: ChildProcess, folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-async function runFirst([program = "", ...args]: readonly string[]): Promise<void> {
+export async function runFirst([program = "", ...args]: readonly string[]): Promise<void> {
   await run(program, args, { cwd: "/" });
 }
