@@ -11,10 +11,10 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
-  S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { createBucket } from "@entrepot/server/storage/blob-store/testing/create-bucket";
+import { openS3Client } from "@entrepot/server/storage/blob-store/testing/open-s3-client";
 import {
   type ObjectServer,
   startObjectServer,
@@ -227,14 +227,7 @@ function expect(seen: number, wanted: number): void {
 
 /** The S3 client as the driver uses it, without a registry. */
 async function directly(gateway: ObjectServer, bucket: string): Promise<Contender> {
-  const client = new S3Client({
-    endpoint: gateway.origin,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: gateway.keys.accessKey, secretAccessKey: gateway.keys.secretKey },
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-  });
+  const client = openS3Client(gateway);
   const at = (digest: string) => ({ Bucket: bucket, Key: `direct/${digest.replace(":", "/")}` });
   return {
     name: "S3 client alone",

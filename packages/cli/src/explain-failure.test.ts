@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { ConfigError } from "@entrepot/server/config/setting-error";
 import { CommanderError } from "commander";
 import { explainFailure } from "./explain-failure.ts";
 import { runInProcess } from "./testing/run-in-process.ts";
@@ -111,7 +112,7 @@ const cases: readonly Case[] = [
     line: "org create acme",
     reply: { status: 409, title: "CONFLICT", detail: "another writer" },
     exitCode: 6,
-    sentence: /\(409\); try again$/,
+    sentence: /\(409\); if somebody else is at it, try again$/,
   },
   {
     what: "nobody who listens",
@@ -180,6 +181,12 @@ const cases: readonly Case[] = [
     line: "robot rotate acme+ci --grace x",
     exitCode: 2,
     sentence: /--grace must be/,
+  },
+  {
+    what: "a database that is none to move to",
+    line: "database move --to sqlite:other.db",
+    exitCode: 2,
+    sentence: /--to must be an address/,
   },
 ];
 
@@ -257,4 +264,10 @@ describe("what a person is told when something is wrong", () => {
       assert.equal(explained.sentence.includes("\n"), false);
     });
   }
+
+  it("ends with the code of wrong usage when the configuration is wrong, not with that of a check that found something", () => {
+    const wrong = explainFailure(new ConfigError(["port: there is no such thing", "host: nor that"]));
+    assert.equal(wrong.exitCode, 2);
+    assert.match(wrong.sentence, /not valid:\n {2}- port: .*\n {2}- host: /);
+  });
 });

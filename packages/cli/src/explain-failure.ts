@@ -13,6 +13,10 @@ export interface ExplainedFailure {
 export function explainFailure(error: unknown): ExplainedFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError) return { sentence: message, exitCode: exitCodes.usage };
+  // By its name: the server is loaded only by commands that need it.
+  if (error instanceof Error && error.name === "ConfigError") {
+    return { sentence: message, exitCode: exitCodes.usage };
+  }
   const file = fileProblem(error);
   if (file !== undefined) return { sentence: file, exitCode: exitCodes.usage };
   if (!(error instanceof RegistryError)) return { sentence: message, exitCode: exitCodes.failed };
@@ -73,7 +77,7 @@ const loginAdvice =
 
 function adviceWhenTaken(code: string): string {
   if (code === "ALREADY_EXISTS") return "take another name, or change what is there";
-  return code === "CONFLICT" ? "try again" : "";
+  return code === "CONFLICT" ? "if somebody else is at it, try again" : "";
 }
 
 function adviceWhenUnreachable(error: RegistryError): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { formatBytes, formatCount, formatTable, shortDigest } from "./format-text.ts";
+import { formatBytes, formatCount, formatHeadedTable, formatTable, shortDigest } from "./format-text.ts";
 
 describe("text for people", () => {
   it("writes sizes in decimal units with two or three digits", () => {
@@ -34,5 +34,10 @@ describe("text for people", () => {
   it("counts", () => {
     assert.deepEqual([formatCount(0, "blob"), formatCount(1, "blob")], ["0 blobs", "1 blob"]);
     assert.equal(shortDigest(`sha256:${"ab".repeat(32)}`), "sha256:abababababab");
+  });
+
+  it("names columns above the rows, and says nothing of no rows", () => {
+    assert.deepEqual(formatHeadedTable(["name", "n"], [["a", "17"]]), ["NAME  N", "a     17"]);
+    assert.deepEqual(formatHeadedTable(["name", "n"], []), []);
   });
 });

@@ -26,6 +26,14 @@ export function formatTable(rows: readonly (readonly string[])[]): readonly stri
   );
 }
 
+/** The same with a line above that names the columns; nothing at all when there are no rows. */
+export function formatHeadedTable(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+): readonly string[] {
+  return rows.length === 0 ? [] : formatTable([titles.map((title) => title.toUpperCase()), ...rows]);
+}
+
 /** `1 manifest`, `2 manifests`. */
 export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;

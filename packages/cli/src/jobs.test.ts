@@ -27,7 +27,9 @@ async function entrepot(args: readonly string[], input = "") {
 }
 
 test("shows kinds and jobs, runs, pauses and resumes a kind, and cancels what waits", async () => {
-  assert.match(await entrepot(["jobs", "kinds"]), /uploads\.expire .*every 60 s/);
+  const kinds = await entrepot(["jobs", "kinds"]);
+  assert.match(kinds, /^NAME +PAUSED +WAITING +QUEUED +RUNNING +FAILED +SCHEDULE +NEXT\n/);
+  assert.match(kinds, /uploads\.expire .*every 60 s/);
   await entrepot(["jobs", "pause", "uploads.expire"]);
   assert.match(await entrepot(["jobs", "kinds"]), /uploads\.expire +paused/);
   await entrepot(["jobs", "run", "uploads.expire"]);
@@ -38,6 +40,13 @@ test("shows kinds and jobs, runs, pauses and resumes a kind, and cancels what wa
   await entrepot(["jobs", "resume", "uploads.expire"]);
   assert.match(await entrepot(["jobs", "retry", String(job.id)]), /state +queued/);
   while (!/state +done/.test(await entrepot(["jobs", "show", String(job.id)])));
+  const environment = { DOCKER_CONFIG: config, ENTREPOT_CLI_REGISTRY: served.host };
+  const late = await runCli(["jobs", "cancel", String(job.id)], environment);
+  assert.match(late.stderr, /the job has ended already: it is done/);
+  assert.equal(late.code, 6);
+  const again = await runCli(["jobs", "retry", String(job.id)], environment);
+  assert.match(again.stderr, /the job is done: only one that failed, was cancelled or waits/);
+  assert.equal(again.code, 6);
 });
 
 test("a job that is not there, and an id that is none, are told in words", async () => {

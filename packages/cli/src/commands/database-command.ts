@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
 import { formatTable } from "../format-text.ts";
 import { serverConfig } from "../server-config.ts";
+import { UsageError } from "../usage-error.ts";
 
 /** `entrepot database move`: from SQLite to PostgreSQL, on the server's own machine. */
 export function databaseCommand(contextOf: ContextOf): Command {
@@ -17,6 +18,9 @@ export function databaseCommand(contextOf: ContextOf): Command {
     )
     .action(async (options: { readonly to: string }, command: Command) => {
       const context = contextOf(command);
+      if (!/^postgres(ql)?:\/\//.test(options.to)) {
+        throw new UsageError("--to must be an address such as postgres://USER@HOST/DATABASE");
+      }
       const { moveDatabase } = await import("@entrepot/server/app/move-database");
       const copied = await moveDatabase({ ...serverConfig(context), to: options.to });
       const rows = copied

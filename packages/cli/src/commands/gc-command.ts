@@ -14,6 +14,11 @@ interface GcOptions {
   readonly strays?: true;
 }
 
+const registryOption = [
+  "--registry <host>",
+  "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out",
+] as const;
+
 /** `entrepot gc`: a pass of garbage collection in a running registry, now. */
 export function gcCommand(contextOf: ContextOf): Command {
   return holdCommands(contextOf).reduce(
@@ -31,6 +36,7 @@ function holdCommands(contextOf: ContextOf): readonly Command[] {
       "No instance removes bytes from storage until the hold ends. What was deleted is gone all the same; only its bytes wait. Repeated, the later word counts.",
     )
     .requiredOption("--for <hours>", "how long, such as 24h; at most 720h")
+    .option(...registryOption)
     .addHelpText("after", "\nExamples:\n  entrepot gc hold --for 24h")
     .action(async (options: { readonly for: string }, command: Command) => {
       const context = contextOf(command);
@@ -47,6 +53,7 @@ function holdCommands(contextOf: ContextOf): readonly Command[] {
     });
   const release = new Command("release")
     .summary("end the hold before its time")
+    .option(...registryOption)
     .action(async (_options: object, command: Command) => {
       const context = contextOf(command);
       await requestManagement(context, hostOf(context, command), {
@@ -65,7 +72,7 @@ function collectCommand(contextOf: ContextOf): Command {
     .description(
       "Asks a running registry for a pass of garbage collection. It also runs by itself all the time; nothing that is reachable goes, and pushes may go on meanwhile. Needs an administrator's credentials.",
     )
-    .option("--registry <host>", "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out")
+    .option(...registryOption)
     .option("--dry-run", "only tell what would be removed")
     .option(
       "--strays",

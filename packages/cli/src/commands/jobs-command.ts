@@ -1,7 +1,7 @@
 import { isObject } from "@entrepot/oci/json-object";
 import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
-import { formatTable } from "../format-text.ts";
+import { formatHeadedTable, formatTable } from "../format-text.ts";
 import { parseHostArgument } from "../image-argument.ts";
 import { cellsOf } from "../management-client.ts";
 import { requestManagement } from "../management-request.ts";
@@ -19,6 +19,7 @@ const registryOption = [
   "--registry <host>",
   "registry; localhost:5000 or ENTREPOT_CLI_REGISTRY when left out",
 ] as const;
+const kindFields = ["name", "paused", "waiting", "queued", "running", "failed", "schedule", "next"];
 const shownFields = ["id", "kind", "state", "namespace", "attempts", "progress", "error"];
 
 /** `entrepot jobs`: what the registry does in the background, for whoever runs it. */
@@ -53,7 +54,7 @@ export function jobsCommand(contextOf: ContextOf): Command {
       }
       const path = `/api/v1/jobs?${query.toString()}`;
       const { context, json } = await ask(command, options, { method: "GET", path, what: "list jobs" });
-      context.output.result(json, formatTable(cellsOf(rowsOf(json, "jobs"), shownFields)));
+      context.output.result(json, formatHeadedTable(shownFields, cellsOf(rowsOf(json, "jobs"), shownFields)));
     });
   const kinds = new Command("kinds")
     .summary("kinds of jobs: how many wait, run and failed, and when each is due next")
@@ -72,12 +73,7 @@ export function jobsCommand(contextOf: ContextOf): Command {
         next: typeof kind["nextSlotMs"] === "number" ? new Date(kind["nextSlotMs"]).toISOString() : "",
         paused: kind["isPaused"] === true ? "paused" : "",
       }));
-      context.output.result(
-        json,
-        formatTable(
-          cellsOf(rows, ["name", "paused", "waiting", "queued", "running", "failed", "schedule", "next"]),
-        ),
-      );
+      context.output.result(json, formatHeadedTable(kindFields, cellsOf(rows, kindFields)));
     });
   const one = (name: string, summary: string, method: "GET" | "POST", suffix: string, example: string) =>
     new Command(name)
@@ -132,7 +128,7 @@ export function jobsCommand(contextOf: ContextOf): Command {
     .addCommand(
       one(
         "retry",
-        "try a job again that failed for good or was cancelled",
+        "try a job again that failed for good, was cancelled, or waits for its next try",
         "POST",
         "/retries",
         "entrepot jobs retry 17",

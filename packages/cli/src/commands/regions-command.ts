@@ -1,7 +1,7 @@
 import { isObject } from "@entrepot/oci/json-object";
 import { Command } from "commander";
 import type { ContextOf } from "../command-context.ts";
-import { formatTable } from "../format-text.ts";
+import { formatHeadedTable, formatTable } from "../format-text.ts";
 import { cellsOf } from "../management-client.ts";
 import { managementCommand, openManagement } from "../management-command.ts";
 import { UsageError } from "../usage-error.ts";
@@ -42,7 +42,17 @@ export function regionsCommand(contextOf: ContextOf): Command {
         "waitingSince",
         "owedDeletions",
       ];
-      const lines = formatTable(cellsOf(rows, fields));
+      const titles = [
+        "name",
+        "state",
+        "blobs",
+        "bytes",
+        "missing blobs",
+        "missing bytes",
+        "waiting since",
+        "owed deletions",
+      ];
+      const lines = formatHeadedTable(titles, cellsOf(rows, fields));
       context.output.result(json, rows.length === 0 ? ["there is one storage, not several regions"] : lines);
     });
   const blob = new Command("blob")
@@ -53,10 +63,9 @@ export function regionsCommand(contextOf: ContextOf): Command {
       const path = `/api/v1/blobs/${encodeURIComponent(digest)}/regions`;
       const json = await client.send("GET", path, "look up the blob");
       const rows = entriesOf(json, "regions").map((row) => ({ ...row, since: timeOf(row["sinceMs"]) }));
-      context.output.result(
-        json,
-        formatTable(cellsOf(rows, ["region", "state", "since", "failedAttempts", "error"])),
-      );
+      const fields = ["region", "state", "since", "failedAttempts", "error"];
+      const titles = ["region", "state", "since", "failed attempts", "error"];
+      context.output.result(json, formatHeadedTable(titles, cellsOf(rows, fields)));
     });
   const placement = new Command("placement")
     .summary("where the content of a namespace may lie, and where it is copied")

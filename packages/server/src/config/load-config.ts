@@ -4,7 +4,7 @@ import { accountProblems } from "./account-settings.ts";
 import { type Config, type Settings, settings } from "./config.ts";
 import { databaseProblems } from "./database-settings.ts";
 import { emailProblems } from "./email-settings.ts";
-import { ownStorageOf, regionProblems } from "./region-settings.ts";
+import { ownStorageOf, regionProblems, withKeys } from "./region-settings.ts";
 import { ConfigError, SettingError } from "./setting-error.ts";
 import type { Setting } from "./settings.ts";
 import { storageProblems } from "./storage-settings.ts";
@@ -39,9 +39,11 @@ export async function loadConfig(environment: Environment, configFile?: string):
     ...regionProblems(parsed),
   );
   if (problems.length > 0) throw new ConfigError(problems);
-  const own = parsed.storageRegions.find(({ name }) => name === parsed.storageRegion);
+  const storageRegions = withKeys(parsed.storageRegions, parsed);
+  const own = storageRegions.find(({ name }) => name === parsed.storageRegion);
   return {
     ...parsed,
+    storageRegions,
     databaseUrl: parsed.databaseUrl ?? `sqlite:${join(parsed.dataDir, "entrepot.db")}`,
     storageUrl: parsed.storageUrl ?? `file:${join(parsed.dataDir, "storage")}`,
     ...(own !== undefined && ownStorageOf(own)),

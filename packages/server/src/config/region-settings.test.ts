@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadConfig } from "./load-config.ts";
+import { ownStorageOf } from "./region-settings.ts";
 import { ConfigError } from "./setting-error.ts";
+import { storageKeysOf } from "./storage-settings.ts";
 
 async function problemsOf(environment: Record<string, string>): Promise<string> {
   try {
@@ -52,8 +54,25 @@ test("in the file they are a list with keys of their own, secrets by file, and w
   assert.deepEqual(config.storageRegions[1], {
     name: "us",
     url: "s3://blobs-us?region=us-east-1",
+    accessKey: "all",
+    secretKey: "of-all",
     isCopiedToByDefault: false,
   });
+});
+
+test("the keys of one region are never those of another", async () => {
+  const regions = JSON.stringify([
+    { name: "eu", url: "s3://blobs-eu", accessKey: "eu", secretKey: "of-eu", tempUrlKey: "temp-eu" },
+    { name: "us", url: "s3://blobs-us" },
+    { name: "asia", url: "s3://blobs-asia", keysFile: "/run/keys" },
+  ]);
+  const config = await loadConfig({ ENTREPOT_STORAGE_REGIONS: regions, ENTREPOT_REGION: "eu" });
+  const opened = config.storageRegions.map((region) => storageKeysOf({ ...config, ...ownStorageOf(region) }));
+  assert.deepEqual(opened, [
+    { accessKey: "eu", secretKey: "of-eu", sessionToken: undefined, tempUrlKey: "temp-eu" },
+    undefined,
+    { keysFile: "/run/keys", tempUrlKey: undefined },
+  ]);
 });
 
 test("refuses what cannot work, and quotes no url", async () => {

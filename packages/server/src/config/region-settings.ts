@@ -10,6 +10,8 @@ export interface RegionPlace {
   /** Absent = the keys that are set for all storage. */
   readonly accessKey?: string;
   readonly secretKey?: string;
+  /** Goes with the two when they are set for all storage and temporary. */
+  readonly sessionToken?: string;
   /** Instead of the two: looked at again while the registry runs. */
   readonly keysFile?: string;
   readonly tempUrlKey?: string;
@@ -84,17 +86,39 @@ export function regionProblems(values: {
   return problems;
 }
 
-/** As single storage has it, for what looks at the own region only. */
-export function ownStorageOf(own: RegionPlace) {
-  const { url: storageUrl, accessKey, secretKey, keysFile, tempUrlKey } = own;
-  if (accessKey === undefined && keysFile === undefined) return { storageUrl };
+/** Each region with the keys that it is opened with: its own, or else those that are set for all storage. */
+export function withKeys(
+  regions: readonly RegionPlace[],
+  all: {
+    readonly storageKeysFile: string | undefined;
+    readonly storageAccessKey: string | undefined;
+    readonly storageSecretKey: string | undefined;
+    readonly storageSessionToken: string | undefined;
+    readonly storageTempUrlKey: string | undefined;
+  },
+): readonly RegionPlace[] {
+  return regions.map((region) => {
+    const tempUrlKey = region.tempUrlKey ?? all.storageTempUrlKey;
+    const hasKeys = region.accessKey !== undefined || region.keysFile !== undefined;
+    const keys = {
+      ...(all.storageKeysFile !== undefined && { keysFile: all.storageKeysFile }),
+      ...(all.storageAccessKey !== undefined && { accessKey: all.storageAccessKey }),
+      ...(all.storageSecretKey !== undefined && { secretKey: all.storageSecretKey }),
+      ...(all.storageSessionToken !== undefined && { sessionToken: all.storageSessionToken }),
+    };
+    return { ...region, ...(!hasKeys && keys), ...(tempUrlKey !== undefined && { tempUrlKey }) };
+  });
+}
+
+/** As single storage has it, for what looks at one region only. Every key is told, so that none of another region is left. */
+export function ownStorageOf(region: RegionPlace) {
   return {
-    storageUrl,
-    storageKeysFile: keysFile,
-    storageAccessKey: accessKey,
-    storageSecretKey: secretKey,
-    storageSessionToken: undefined,
-    storageTempUrlKey: tempUrlKey,
+    storageUrl: region.url,
+    storageKeysFile: region.keysFile,
+    storageAccessKey: region.accessKey,
+    storageSecretKey: region.secretKey,
+    storageSessionToken: region.sessionToken,
+    storageTempUrlKey: region.tempUrlKey,
   };
 }
 

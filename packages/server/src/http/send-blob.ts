@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { BlobPart, BlobSender, Transfer } from "./blob-sender.ts";
 import type { BlobBody } from "./endpoint.ts";
+import { sendInOnePiece } from "./send-in-one-piece.ts";
 
 /** Headers and framing of a blob reply; the status is the handler's. Returns what to send after the headers. */
 interface Framing {
@@ -37,7 +38,7 @@ export async function sendBlob(
     // Before the headers are sent: the client is told.
     if (got !== only.lengthBytes) throw new Error("storage ends before the blob does");
     response.writeHead(status, toOutgoing(all));
-    if (bytes.byteLength > 0) response.write(bytes);
+    if (bytes.byteLength > 0) sendInOnePiece(response, bytes);
     transfer.sent(bytes.byteLength);
     return;
   }

@@ -34,14 +34,24 @@ export async function getJob(deps: JobManagementDeps, id: number): Promise<Job> 
   return job;
 }
 
-/** `NOT_FOUND` when there is none that waits or runs. One that runs ends a few seconds later. May be repeated. */
+/** `NOT_FOUND` when there is none of that id, `CONFLICT` when it has ended. One that runs ends a few seconds later. May be repeated. */
 export function cancel(deps: JobManagementDeps, source: AuditSource, id: number): Promise<Job> {
-  return change(deps, source, id, "job.cancel", cancelJob);
+  return change(
+    deps,
+    source,
+    id,
+    "job.cancel",
+    cancelJob,
+    (job) => `the job has ended already: it is ${job.state}`,
+  );
 }
 
-/** Lets a dead letter be tried again. `NOT_FOUND` when there is none such; `CONFLICT` when another one for the same thing waits. */
+/**
+ * Lets a job be tried again that failed for good, was cancelled, or waits for its next try. `NOT_FOUND` when there is none of that id; `CONFLICT` when it is
+ * queued, runs or is done, or another one for the same thing waits.
+ */
 export async function retry(deps: JobManagementDeps, source: AuditSource, id: number): Promise<Job> {
-  const job = await change(deps, source, id, "job.retry", retryJob);
+  const job = await change(deps, source, id, "job.retry", retryJob, whyNoRetry);
   deps.wake();
   return job;
 }
@@ -52,6 +62,7 @@ async function change(
   id: number,
   action: string,
   work: typeof cancelJob,
+  whyNot: (job: Job) => string,
 ): Promise<Job> {
   const nowMs = deps.clock.nowMs();
   const changed = await deps.database.transaction(async (tx) => {
@@ -69,7 +80,13 @@ async function change(
   if (changed !== undefined) return changed;
   const found = await findJob(deps.database.read, id);
   if (found === undefined) throw new AppError("NOT_FOUND", "there is no such job");
-  throw new AppError("CONFLICT", `the job is ${found.state}, or another one for the same thing waits`);
+  throw new AppError("CONFLICT", whyNot(found));
+}
+
+function whyNoRetry({ state }: Job): string {
+  return state === "queued" || state === "running" || state === "done"
+    ? `the job is ${state}: only one that failed, was cancelled or waits for its next try can be tried again`
+    : "another job for the same thing waits already";
 }
 
 /** A kind as an operator sees it. `kind` undefined = no version of the program that runs here knows it. */

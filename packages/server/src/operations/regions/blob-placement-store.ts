@@ -168,6 +168,16 @@ export async function listPlacedIn(
   return new Map([...byBlob].map(([id, found]) => [id, found.map(({ region }) => region)]));
 }
 
+/** What is to become of one blob, by region; nothing of regions of which nothing is known. */
+export async function findStates(db: Queryable, blobId: number): Promise<ReadonlyMap<string, string>> {
+  const rows = await db
+    .selectFrom("blob_placements")
+    .select(["region", "state"])
+    .where("blob_id", "=", blobId)
+    .execute();
+  return new Map(rows.map(({ region, state }) => [region, state]));
+}
+
 export interface PlacementOfBlob {
   readonly region: string;
   readonly state: PlacementState;

@@ -60,6 +60,13 @@ function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementC
   const wanted = new Set(blob.placements.flatMap((placement) => wantedRegions(known, placement)));
   const allowed = new Set(blob.placements.flatMap((placement) => allowedRegions(known, placement)));
   const home = regionOfLocation(blob.location);
+  if (wanted.size === 0) {
+    // Nobody asks for copies, so it lies where it was pushed. Where it may not lie there any more, it must lie somewhere all the same.
+    const [first] = allowed;
+    const isIn = (state: string) => [...allowed].find((region) => blob.states.get(region) === state);
+    const goal = isIn("waiting") ?? (home !== undefined && allowed.has(home) ? home : first);
+    if (goal !== undefined && isIn("placed") === undefined) wanted.add(goal);
+  }
   return known.names.flatMap((region): readonly PlacementChange[] => {
     const to = targetOf(blob.states.get(region), {
       isWanted: wanted.has(region),

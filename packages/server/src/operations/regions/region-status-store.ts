@@ -70,13 +70,15 @@ export async function countRegions(
   );
 }
 
-/** How many blobs are said to lie in that region alone. */
+/**
+ * How many blobs lie in that region and are not said to lie in any other. Whatever is to become of them there: a copy that waits may be the only one, of what
+ * was there before there were regions, and one that is surplus stays until another region has it.
+ */
 export async function countOnlyIn(db: Queryable, region: string): Promise<number> {
   const row = await db
     .selectFrom("blob_placements as p")
     .select(({ fn }) => fn.countAll<number>().as("count"))
     .where("p.region", "=", region)
-    .where("p.state", "=", "placed")
     .where(({ not, exists, selectFrom }) =>
       not(
         exists(

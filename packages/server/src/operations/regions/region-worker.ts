@@ -6,7 +6,14 @@ import { inRegion, type Region } from "../../storage/blob-store/regions/region.t
 import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
-import { type DuePlacement, forgetSurplus, listDue, markPlaced, postpone } from "./blob-placement-store.ts";
+import {
+  type DuePlacement,
+  findStates,
+  forgetSurplus,
+  listDue,
+  markPlaced,
+  postpone,
+} from "./blob-placement-store.ts";
 import { copyBlob, hasBlob } from "./copy-blob.ts";
 import { forgetOwedDeletion, listOwedDeletions, postponeDeletion } from "./region-deletion-store.ts";
 
@@ -199,15 +206,20 @@ async function copyTo(
   onCopied(region.name, bytes, nowMs - blob.sinceMs);
 }
 
-/** Takes a copy away that must not lie there; never the last one, whatever the rows say. */
+/**
+ * Takes a copy away that must not lie there, once another region has it in which it stays. One in which it is surplus, too, does not count: two regions
+ * would each take the other's copy for the one that stays, and remove both. Nor one that waits: it may be wanted anew while its copy is being removed.
+ */
 async function removeFrom(
   { database, regional }: RegionWorkerDeps,
   region: Region,
   blob: DuePlacement,
 ): Promise<void> {
-  const others = regional.regions.filter((other) => other !== region);
+  const states = await findStates(database.read, blob.blobId);
+  if (states.get(region.name) !== "surplus") return; // wanted there again, or collected
+  const staying = regional.regions.filter(({ name }) => (states.get(name) ?? "placed") === "placed");
   let isElsewhere = false;
-  for (const other of others) isElsewhere ||= await hasBlob(other, blob).catch(() => false);
+  for (const other of staying) isElsewhere ||= await hasBlob(other, blob).catch(() => false);
   if (!isElsewhere) throw new Error("no other storage region has it yet, so it stays");
   await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
   await database.transaction((tx) => forgetSurplus(tx, blob.blobId, region.name), { durable: false });

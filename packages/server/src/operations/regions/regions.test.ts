@@ -227,6 +227,56 @@ eachDatabase((open) => {
       assert.equal(await readBlob(eu.deps, app, digestOf("only here")), "only here");
     });
 
+    test("of two regions that must both give it up none does before a third has it", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, stores, held, work, worker, reconcile } = regions;
+      await push(eu, app, "twice");
+      await work();
+      stores.asia.isLost = true;
+      await setPlacement(managing(regions), eu.call(), "acme", { allowed: ["asia"], copies: undefined });
+      await reconcile();
+      const { signal } = new AbortController();
+      const [inEu, inUs] = worker.regional.regions;
+      assert.ok(inEu !== undefined && inUs !== undefined);
+      for (const region of [inEu, inUs, inEu]) {
+        await workForRegion(worker, region, 0, signal);
+        eu.advance(60_000);
+      }
+      const both = [[digestOf("twice")], [digestOf("twice")]];
+      assert.deepEqual([await held("eu"), await held("us")], both);
+      stores.asia.isLost = false;
+      for (let round = 0; round < 3; round++) {
+        eu.advance(60_000);
+        await work();
+      }
+      assert.deepEqual(
+        [await held("eu"), await held("us"), await held("asia")],
+        [[], [], [digestOf("twice")]],
+      );
+    });
+
+    test("what is copied nowhere is moved all the same when it may not lie where it was pushed", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, us, held, work, reconcile } = regions;
+      const place = (allowed: readonly string[]) =>
+        setPlacement(managing(regions), eu.call(), "acme", { allowed, copies: [] });
+      await push(us, app, "exists");
+      await place(["us"]);
+      await push(us, app, "single");
+      await work();
+      assert.ok(!(await held("eu")).includes(digestOf("single")));
+      await place(["asia", "eu"]);
+      await reconcile();
+      assert.equal((await reconcile()).wanted, 0, "asked for once");
+      for (let round = 0; round < 3; round++) {
+        await work();
+        eu.advance(60_000);
+      }
+      assert.deepEqual(await held("us"), []);
+      assert.equal(await readBlob(us.deps, app, digestOf("single")), "single");
+      assert.equal((await reconcile()).wanted, 0);
+    });
+
     test("copies are made where a namespace asks for them, also of what is mounted or pushed again", async (t) => {
       const regions = await openTestRegions(open, t);
       const { eu, us, held, work } = regions;
@@ -277,6 +327,18 @@ eachDatabase((open) => {
       assert.deepEqual(await held("eu"), await held("us"));
       assert.deepEqual(await statesOf(regions, "old"), { eu: "placed", us: "placed" });
       assert.deepEqual(await reconcile(), { blobs: 2, wanted: 0, surplus: 0 }, "repeatable");
+    });
+
+    test("one is not forgotten while what was there before there were regions is copied nowhere yet", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, stores, work, reconcile } = regions;
+      const before = { ...eu, deps: { ...eu.deps, blobs: stores.us.store, regions: undefined } };
+      await push(before, app, "old");
+      await reconcile();
+      const withoutUs = { ...managing(regions), known: { names: ["eu"], byDefault: new Set(["eu"]) } };
+      await assert.rejects(forgetRegion(withoutUs, eu.call(), "us"), { code: "IN_USE" });
+      await work();
+      await forgetRegion(withoutUs, eu.call(), "us");
     });
 
     test("one is forgotten only when nothing lies there alone", async (t) => {

@@ -150,6 +150,24 @@ eachDatabase((open) => {
     }
   });
 
+  test("many that ask at once are answered, and no connection is asked while it is being asked", async (t) => {
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error) => void warnings.push(message);
+    process.on("warning", onWarning);
+    t.after(() => process.off("warning", onWarning));
+    const url = await open.url(t);
+    const all = await Promise.all(Array.from({ length: 4 }, () => open(t, { url })));
+    for (const each of all) await nextStamp(each, "removal", undefined);
+    for (let round = 0; round < 10; round += 1) {
+      const before = all.map((each) => each.noticeStamp("removal"));
+      await Promise.all(all.map((each) => tell(each, "removal")));
+      await Promise.all(all.map((each) => each.heardByAll()));
+      for (const [index, each] of all.entries()) assert.notEqual(each.noticeStamp("removal"), before[index]);
+    }
+    await delay(10);
+    assert.deepEqual(warnings, []);
+  });
+
   test("waiting for others survives a connection that breaks meanwhile", async (t) => {
     const url = await open.url(t);
     const own = await open(t, { url });

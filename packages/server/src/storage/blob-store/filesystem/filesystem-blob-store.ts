@@ -1,14 +1,15 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../lib/app-error.ts";
-import type { BlobReader, BlobStore, StoredObject, UploadId } from "../blob-store.ts";
+import type { BlobStore, StoredObject, UploadId } from "../blob-store.ts";
 import { checkLocation, checkUploadId, locationOf } from "../names.ts";
 import { systemCode, translate } from "./file-error.ts";
 import { createFileWriter } from "./file-writer.ts";
+import { createOpenFiles, openOnce } from "./open-files.ts";
 import { createFolderSync } from "./sync-folder.ts";
 
-const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
 
 /**
  * Blobs as files:
@@ -26,6 +27,12 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
   const knownFolders = new Set<string>();
   const uploadPath = (id: UploadId) => join(uploads, checkUploadId(id));
   const blobPath = (location: string) => join(blobs, location);
+  const files = createOpenFiles({ idleMs: 5_000, maxIdle: 64 });
+
+  async function remove(path: string): Promise<void> {
+    await rm(path, { force: true });
+    await files.drop(path);
+  }
 
   /** Makes a folder durably, once: the name of a new folder is only safe when its parent was flushed. */
   async function ensureFolder(folder: string): Promise<void> {
@@ -73,7 +80,9 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
       }
     },
     async openUploadForReading(id, sizeBytes) {
-      const reader = await openFile(uploadPath(id), "BLOB_UPLOAD_UNKNOWN");
+      const reader = await openOnce(uploadPath(id)).catch((error: unknown) => {
+        throw translate(error, "BLOB_UPLOAD_UNKNOWN");
+      });
       if (reader.sizeBytes >= sizeBytes) return { ...reader, sizeBytes };
       await reader.close();
       throw new AppError(
@@ -102,12 +111,18 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
       return location;
     },
     async discardUpload(id, digest) {
-      await rm(uploadPath(id), { force: true });
-      if (digest !== undefined) await rm(blobPath(locationOf(id, digest)), { force: true });
+      await remove(uploadPath(id));
+      if (digest !== undefined) await remove(blobPath(locationOf(id, digest)));
     },
-    openBlob: (location) => openFile(blobPath(checkLocation(location)), "BLOB_UNKNOWN"),
+    async openBlob(location) {
+      try {
+        return await files.open(blobPath(checkLocation(location)));
+      } catch (error) {
+        throw translate(error, "BLOB_UNKNOWN");
+      }
+    },
     async deleteBlob(location) {
-      await rm(blobPath(checkLocation(location)), { force: true });
+      await remove(blobPath(checkLocation(location)));
     },
     signUrl: async () => undefined,
     async *list() {
@@ -138,39 +153,8 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
         await rm(path, { force: true });
       }
     },
-    close: async () => {},
+    close: () => files.close(),
   };
-}
-
-async function openFile(path: string, missing: "BLOB_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN"): Promise<BlobReader> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, O_RDONLY | O_NOFOLLOW);
-    const file = handle;
-    const { size } = await file.stat();
-    return {
-      sizeBytes: size,
-      fileDescriptor: file.fd,
-      async read(buffer, position) {
-        let filled = 0;
-        while (filled < buffer.byteLength) {
-          const { bytesRead } = await file.read(
-            buffer,
-            filled,
-            buffer.byteLength - filled,
-            position + filled,
-          );
-          if (bytesRead === 0) break;
-          filled += bytesRead;
-        }
-        return filled;
-      },
-      close: () => file.close(),
-    };
-  } catch (error) {
-    await handle?.close();
-    throw translate(error, missing);
-  }
 }
 
 async function isFile(path: string, sizeBytes: number): Promise<boolean> {

@@ -3,11 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { ListObjectVersionsCommand, PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
+import { ListObjectVersionsCommand, PutBucketVersioningCommand, type S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract, put, readAll } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { createBucket } from "./create-bucket.ts";
+import { openS3Client } from "./open-s3-client.ts";
 import type { ObjectServer } from "./start-object-server.ts";
 
 /** A bucket that keeps what is deleted; and keys that change, as a service that checks them sees it. */
@@ -16,15 +17,8 @@ export function versionedBucketTests(server: () => ObjectServer): void {
     let bucket: string;
     let client: S3Client;
     before(async () => {
-      const { origin, keys } = server();
       bucket = await createBucket(server());
-      client = new S3Client({
-        endpoint: origin,
-        region: "us-east-1",
-        forcePathStyle: true,
-        credentials: { accessKeyId: keys.accessKey, secretAccessKey: keys.secretKey },
-        requestChecksumCalculation: "WHEN_REQUIRED",
-      });
+      client = openS3Client(server());
       const VersioningConfiguration = { Status: "Enabled" } as const;
       await client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
     });

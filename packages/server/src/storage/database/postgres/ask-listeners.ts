@@ -1,18 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client } from "pg";
 import { noticeChannel } from "../notice-topics.ts";
+import type { InTurn } from "./query-in-turn.ts";
 
 /** Asks every process that listens whether it has heard what was told before, and answers others that ask. */
 export interface ListenerQuestions {
   /** See `Database.heardByAll`. */
   readonly heardByAll: () => Promise<void>;
   /** The connection is listening and counts as one that must answer. To be awaited before anything that it hears is relied on. */
-  readonly begin: (client: Client) => Promise<void>;
+  readonly begin: (client: InTurn) => Promise<void>;
   /** That connection is gone. */
-  readonly end: (client: Client) => void;
+  readonly end: (client: InTurn) => void;
   /** Takes a payload of the channel; false when it is no question and no answer. */
-  readonly take: (client: Client, payload: string) => boolean;
+  readonly take: (client: InTurn, payload: string) => boolean;
 }
 
 interface Question {
@@ -38,12 +38,12 @@ const ask = `select pg_notify('${noticeChannel}', $1), array(
  */
 export function createListenerQuestions(trustMs: number): ListenerQuestions {
   const questions = new Map<string, Question>();
-  let client: Client | undefined;
+  let client: InTurn | undefined;
   let connected = Promise.withResolvers<void>();
   let running: Promise<void> | undefined;
   let following: Promise<void> | undefined;
 
-  async function askOnce(asked: Client, deadline: Promise<void>): Promise<boolean> {
+  async function askOnce(asked: InTurn, deadline: Promise<void>): Promise<boolean> {
     const id = randomUUID();
     const question: Question = {
       heard: new Set(),

@@ -3,6 +3,7 @@ import type { Client } from "pg";
 import type { Log } from "../../../lib/log.ts";
 import { type NoticeTopic, noticeChannel, noticeTopics } from "../notice-topics.ts";
 import { createListenerQuestions } from "./ask-listeners.ts";
+import { queryInTurn } from "./query-in-turn.ts";
 
 export interface NoticeListener {
   /** A number that changes with each notice; undefined while none can be relied on. */
@@ -54,33 +55,35 @@ export function listenForNotices(options: ListenOptions): NoticeListener {
   /** One connection, until it breaks (throws) or the listener is closed. */
   async function listen(): Promise<void> {
     const client = options.createClient();
+    // Heartbeats, questions and answers have this connection in common.
+    const asked = queryInTurn(client);
     const broken = new AbortController();
     client.on("error", () => broken.abort());
     client.on("end", () => broken.abort());
     client.on("notification", ({ channel, payload = "" }) => {
-      if (channel !== noticeChannel || questions.take(client, payload)) return;
+      if (channel !== noticeChannel || questions.take(asked, payload)) return;
       const topic = noticeTopics.find((each) => each === payload);
       if (topic !== undefined) changed(topic);
     });
     const ended = AbortSignal.any([broken.signal, stopping.signal]);
     try {
       await client.connect();
-      await client.query(`listen ${noticeChannel}`);
-      await questions.begin(client);
+      await asked.query(`listen ${noticeChannel}`);
+      await questions.begin(asked);
       for (const topic of noticeTopics) changed(topic);
       if (failures > 0) options.log.info({}, "listening to the database again");
       failures = 0;
       while (!ended.aborted) {
         const askedAtMs = performance.now();
         // Notices that were committed before are on their way before this answer is; it has the client's query_timeout.
-        await client.query("select 1");
+        await asked.query("select 1");
         renewTrust(askedAtMs);
         await delay(heartbeatMs, undefined, { signal: ended }).catch(() => undefined);
       }
       if (!stopping.signal.aborted) throw new Error("the connection was closed");
     } finally {
       trustedUntilMs = Number.NEGATIVE_INFINITY;
-      questions.end(client);
+      questions.end(asked);
       // A server that says nothing does not say goodbye, either; the socket goes with the process.
       await Promise.race([client.end().catch(() => undefined), delay(farewellMs, undefined, { ref: false })]);
     }
