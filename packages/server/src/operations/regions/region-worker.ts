@@ -200,7 +200,8 @@ async function copyTo(
   const nowMs = clock.nowMs();
   const isWanted = await database.transaction((tx) => markPlaced(tx, blob, region.name, nowMs));
   if (!isWanted) {
-    await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
+    // Only what was written here: what was there before may be all that there is.
+    if (bytes > 0) await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
     return;
   }
   onCopied(region.name, bytes, nowMs - blob.sinceMs);

@@ -163,6 +163,25 @@ eachDatabase((open) => {
       assert.deepEqual([await held("eu"), await held("us")], [[], []]);
     });
 
+    test("what lay there before anybody asked for a copy is not removed when nobody asks any more", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, stores, worker, held, reconcile } = regions;
+      const before = { ...eu, deps: { ...eu.deps, blobs: stores.us.store, regions: undefined } };
+      await push(before, app, "old");
+      await reconcile();
+      const openBlob = stores.us.store.openBlob.bind(stores.us.store);
+      Object.assign(stores.us.store, {
+        openBlob: async (...given: Parameters<typeof openBlob>) => {
+          await eu.database.transaction((tx) => tx.deleteFrom("blob_placements").execute());
+          return openBlob(...given);
+        },
+      });
+      const [, us] = worker.regional.regions;
+      assert.ok(us !== undefined);
+      await workForRegion(worker, us, 0, new AbortController().signal);
+      assert.deepEqual(await held("us"), [digestOf("old")]);
+    });
+
     test("of two instances one copies to a region at a time, and a lost lease ends with nothing written", async (t) => {
       const regions = await openTestRegions(open, t);
       const { eu, worker, held } = regions;

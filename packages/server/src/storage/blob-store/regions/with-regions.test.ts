@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, write } from "../blob-store.contract.ts";
 import type { BlobReader, BlobStore } from "../blob-store.ts";
@@ -59,6 +60,23 @@ describe("regions", () => {
     for await (const object of us.store.list()) assert.fail(`${object.name} lies in the other region`);
     await inUs.deleteBlob(location);
     for await (const object of eu.store.list()) assert.fail(`${object.name} is left`);
+  });
+
+  test("clients are sent to a region that has the bytes, not to one that had them", async () => {
+    const { eu, us, inEu, pushed, copied } = twoRegions();
+    const location = await pushed("abc");
+    await copied("abc", us.store);
+    Object.assign(eu.store, { signUrl: async () => "https://eu" });
+    Object.assign(us.store, { signUrl: async () => "https://us" });
+    const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };
+    assert.equal(await inEu.signUrl(location, reply), "https://eu");
+    // As an object store that remembers what another process has removed.
+    const kept = await eu.store.openBlob(location);
+    const gone = () => Promise.reject(new AppError("BLOB_UNKNOWN", "a segment is gone"));
+    Object.assign(eu.store, { openBlob: async () => ({ ...kept, read: gone }) });
+    assert.equal(await inEu.signUrl(location, reply), "https://us");
+    await us.store.deleteBlob(location);
+    await assert.rejects(inEu.signUrl(location, reply), { code: "BLOB_UNKNOWN" });
   });
 
   test("a copy has the location of the original, and the own one is read", async () => {

@@ -86,6 +86,33 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
     return { region: first.region, reader };
   }
 
+  /** Its last byte is read: that it can be opened may be remembered from before it was removed there, and whoever is sent there has nowhere else to go. */
+  async function findRegionThatHas(location: BlobLocation): Promise<Region> {
+    const failed = new Set<Region>();
+    // What says more than "not there", if there is such.
+    let failure: unknown;
+    const note = (error: unknown) => {
+      failure = failure === undefined || isAnswer(failure) ? error : failure;
+      return failure;
+    };
+    for (;;) {
+      const { region, reader } = await open(location, failed).catch((error: unknown) => {
+        throw note(error);
+      });
+      const read = async () => reader.read(Buffer.alloc(1), reader.sizeBytes - 1);
+      try {
+        if (reader.sizeBytes > 0) await inRegion(region, answerMs, read);
+        return region;
+      } catch (error) {
+        failed.add(region);
+        note(error);
+        if (failed.size === regions.length) throw failure;
+      } finally {
+        await reader.close().catch(() => {});
+      }
+    }
+  }
+
   const watchWriter = (region: Region, writer: BlobWriter): BlobWriter => {
     const noting = async (work: Promise<void>): Promise<void> => {
       try {
@@ -152,8 +179,7 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       throw new AppError("UNAVAILABLE", `the storage region ${left.join(", ")} does not answer`);
     },
     async signUrl(location, reply) {
-      const { region, reader } = await open(location);
-      await reader.close();
+      const region = await findRegionThatHas(location);
       return inRegion(region, answerMs, (store) => store.signUrl(location, reply));
     },
     async *list() {
