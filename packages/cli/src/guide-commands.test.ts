@@ -13,7 +13,7 @@ const runsItself = new Set(["gc"]);
 test("every command line in the guide is one that there is, with options that it takes", async () => {
   const program = createProgram(() => assert.fail("nothing is run"), "0.0.0");
   const lines = await readLines();
-  assert.ok(lines.length > 40, "they are found");
+  assert.ok(lines.length > 80, "they are found");
   const wrong = lines.flatMap(({ file, line }) => {
     const problem = problemOf(program, line);
     return problem === undefined ? [] : [`${file}: ${line}: ${problem}`];
@@ -21,15 +21,19 @@ test("every command line in the guide is one that there is, with options that it
   assert.deepEqual(wrong, []);
 });
 
-/** Lines of code blocks that begin with the command; what goes on in the next line belongs to it. */
+/** Lines of code blocks that begin with the command, where what goes on in the next line belongs to it; and commands within a sentence. */
 async function readLines(): Promise<readonly { readonly file: string; readonly line: string }[]> {
   const files = (await readdir(guide)).filter((name) => name.endsWith(".md"));
   const found = await Promise.all(
     files.map(async (file) => {
       const text = (await readFile(join(guide, file), "utf8")).replaceAll(/\\\n\s*/g, " ");
-      const blocks = text.split(/^```.*$/m).filter((_part, index) => index % 2 === 1);
-      return blocks
-        .flatMap((block) => block.split("\n"))
+      const parts = text.split(/^```.*$/m);
+      const blocks = parts.filter((_part, index) => index % 2 === 1);
+      const prose = parts.filter((_part, index) => index % 2 === 0);
+      return [
+        ...blocks.flatMap((block) => block.split("\n")),
+        ...prose.flatMap((part) => [...part.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code)),
+      ]
         .map((line) => line.trim().replace(/ +#.*$/, ""))
         .filter((line) => line.startsWith("entrepot "))
         .map((line) => ({ file, line }));
