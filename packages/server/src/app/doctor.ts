@@ -7,6 +7,7 @@ import { type Config } from "../config/config.ts";
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { ownStorageOf } from "../config/region-settings.ts";
+import { ConfigError } from "../config/setting-error.ts";
 import { silentLog } from "../lib/log.ts";
 import { checkObjectStore } from "./check-object-store.ts";
 import { openStores } from "./open-stores.ts";
@@ -38,10 +39,13 @@ export async function checkInstallation(options: {
     }
   };
   let config: Config | undefined;
-  await look("configuration", async () => {
+  try {
     config = await loadConfig(processEnvironment(), options.configFile);
-    return "every setting is of its form";
-  });
+    findings.push({ name: "configuration", ok: true, message: "every setting is of its form" });
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [String(error)];
+    findings.push(...problems.map((message) => ({ name: "configuration", ok: false, message })));
+  }
   if (config === undefined) return findings;
   const known = config;
   await look("stores", async () => checkStores(known));

@@ -21,8 +21,8 @@ const region = Type.Object({
     oldestSinceMs: optional(timeMs),
     failing: Type.Integer({ minimum: 0, description: "of which an attempt to copy them has failed" }),
   }),
-  surplusBlobs: count,
-  owedDeletions: count,
+  surplusBlobs: Type.Integer({ minimum: 0, description: "which may not lie there and are to be removed" }),
+  owedDeletions: Type.Integer({ minimum: 0, description: "which could not be made while it was away" }),
 });
 
 export const regionList = Type.Object({ regions: Type.Array(region) });
@@ -45,12 +45,15 @@ export const blobRegions = Type.Object({
   ),
 });
 
-const names = Type.Array(Type.String({ maxLength: 23 }), { maxItems: 50, uniqueItems: true });
+const namesOr = (description: string) =>
+  Type.Union([Type.Array(Type.String({ maxLength: 23 }), { maxItems: 50, uniqueItems: true }), Type.Null()], {
+    description,
+  });
 
 export const placement = Type.Object(
   {
-    allowed: optional(names),
-    copies: optional(names),
+    allowed: namesOr("the only regions in which content may lie; null = every region"),
+    copies: namesOr("the regions that it is copied to; null = those that are copied to by default"),
   },
   { additionalProperties: false },
 );
