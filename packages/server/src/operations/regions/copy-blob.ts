@@ -25,6 +25,8 @@ export async function copyBlob(
   if (blob.sizeBytes > 0 && (await hasBlob(target, blob))) return 0;
   const reader = await regional.openOutside(target.name, blob.location);
   try {
+    // Something that is not whole may lie there, which a commit would find and keep.
+    if (blob.sizeBytes > 0) await inRegion(target, answerMs, (store) => store.deleteBlob(blob.location));
     return await writeCopy(blob, reader, target, signal);
   } finally {
     await reader.close();
