@@ -71,8 +71,8 @@ function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementC
     const to = targetOf(blob.states.get(region), {
       isWanted: wanted.has(region),
       isAllowed: allowed.has(region),
-      // Before there were regions nobody wrote down where bytes lie.
-      mayLieThere: home === undefined || home === region,
+      // Before there were regions nobody wrote down where bytes lie. Since then their home is, until they are removed there.
+      mayLieThere: home === undefined || (home === region && blob.states.size === 0),
     });
     return to === undefined ? [] : [{ blobId: blob.id, region, to }];
   });

@@ -293,7 +293,11 @@ eachDatabase((open) => {
       }
       assert.deepEqual(await held("us"), []);
       assert.equal(await readBlob(us.deps, app, digestOf("single")), "single");
-      assert.equal((await reconcile()).wanted, 0);
+      assert.deepEqual(
+        await reconcile(),
+        { blobs: 2, wanted: 0, surplus: 0 },
+        "it is not removed again and again",
+      );
     });
 
     test("copies are made where a namespace asks for them, also of what is mounted or pushed again", async (t) => {
