@@ -12,7 +12,7 @@ async function start(t: TestContext, text: string | undefined) {
   if (text !== undefined) await writeFile(keysFile, text);
   let nowMs = 0;
   const read = createKeyReader({ keysFile }, { nowMs: () => nowMs });
-  return { keysFile, read, later: () => (nowMs += 1_001) };
+  return { keysFile, read, later: (ms = 1_001) => (nowMs += ms) };
 }
 
 test("keys are JSON, or lines as AWS's tools write them", async (t) => {
@@ -31,14 +31,17 @@ test("a file is looked at again after a second; while it is away or broken the k
   assert.equal((await read()).secretKey, "one");
   later();
   assert.equal((await read()).secretKey, "two");
+  await writeFile(keysFile, '{"accessKey":"a","secretKey":"three"}');
+  later(-3_600_000);
+  assert.equal((await read()).secretKey, "three", "also when the clock is set back");
   for (const broken of ['{"accessKey":"a","secr', "{}", ""]) {
     await writeFile(keysFile, broken);
     later();
-    assert.equal((await read()).secretKey, "two");
+    assert.equal((await read()).secretKey, "three");
   }
   await rm(keysFile);
   later();
-  assert.equal((await read()).secretKey, "two");
+  assert.equal((await read()).secretKey, "three");
 });
 
 test("what was never readable is told without its content", async (t) => {

@@ -33,7 +33,8 @@ export function createFileReader<T>(
   }
 
   return async () => {
-    if (known !== undefined && clock.nowMs() - known.readAtMs < freshMs) return known.value;
+    // The distance, as a clock that was set back must not keep old keys for ever.
+    if (known !== undefined && Math.abs(clock.nowMs() - known.readAtMs) < freshMs) return known.value;
     reading ??= read();
     return reading;
   };

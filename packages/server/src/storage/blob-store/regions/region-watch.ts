@@ -22,7 +22,13 @@ export interface RegionWatch {
 const failuresUntilDown = 2;
 const pauseMs = 5_000;
 const doubtMs = 30_000;
-const answers: ReadonlySet<string> = new Set(["BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "STORAGE_FULL"]);
+/** What is said of a blob or of what a client sent: a client must not be able to make a region look as if it failed. */
+const answers: ReadonlySet<string> = new Set([
+  "BLOB_UNKNOWN",
+  "BLOB_UPLOAD_UNKNOWN",
+  "SIZE_INVALID",
+  "STORAGE_FULL",
+]);
 
 export function createRegionWatch(clock: Clock): RegionWatch {
   let failures = 0;

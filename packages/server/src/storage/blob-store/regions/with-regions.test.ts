@@ -175,6 +175,23 @@ describe("regions", () => {
     assert.equal(euRegion.watch.isDoubtful(), false);
   });
 
+  test("what a client sends cannot make a region look as if it failed", async () => {
+    const { eu, inEu } = twoRegions();
+    const openUpload = eu.store.openUpload.bind(eu.store);
+    const refuse = () => Promise.reject(new AppError("SIZE_INVALID", "too many small chunks"));
+    Object.assign(eu.store, {
+      openUpload: async (...given: Parameters<typeof openUpload>) => ({
+        ...(await openUpload(...given)),
+        append: refuse,
+      }),
+    });
+    for (const name of ["u1", "u2", "u3"]) {
+      const writer = await inEu.openUpload(uploadIdIn("eu", name), 0);
+      await assert.rejects(writer.append([Buffer.from("x")]), { code: "SIZE_INVALID" });
+    }
+    assert.equal(inEu.regions[0]?.watch.trouble(), undefined);
+  });
+
   test("works as long as one region does", async () => {
     const { eu, us, inEu } = twoRegions();
     await inEu.probe();
