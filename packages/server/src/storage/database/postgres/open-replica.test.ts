@@ -35,8 +35,8 @@ function asPlain(url: string): string {
   return url.replace("postgres@", "plain@");
 }
 
-async function open(t: TestContext, replicaUrl = standby.url): Promise<Database> {
-  const urls = { url: asPlain(cluster.url), replicaUrl: asPlain(replicaUrl) };
+async function open(t: TestContext, replicaUrl = standby.url, primaryUrl = cluster.url): Promise<Database> {
+  const urls = { url: asPlain(primaryUrl), replicaUrl: asPlain(replicaUrl) };
   const database = await openDatabase({ ...options(), ...urls });
   t.after(() => database.close());
   return database;
@@ -197,4 +197,19 @@ test("a standby that was promoted is never read again, whatever it has replayed"
   const value = await countUp(database);
   assert.deepEqual(await look(database), { value, isAside: false });
   assert.equal(database.replica?.outcomes().foreign, 1);
+});
+
+test("after a failover, a standby that stayed with the old primary is never read, though its position is ahead", async (t) => {
+  const successor = await startPostgresStandby(cluster.url);
+  t.after(() => successor.stop());
+  await successor.promote();
+  const old = await open(t);
+  const value = (await countUp(old)) + 100;
+  await run(cluster.url, "select pg_switch_wal()");
+  await countUp(old);
+  await untilAside(old, 5_000);
+  const database = await open(t, standby.url, successor.url);
+  await run(successor.url, `update counters set value = ${value} where name = 'aside'`);
+  assert.deepEqual(await look(database), { value, isAside: false });
+  assert.deepEqual(database.replica?.outcomes().foreign, 1);
 });
