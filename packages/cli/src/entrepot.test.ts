@@ -13,7 +13,7 @@ import { type CliRun, runCli } from "./testing/run-cli.ts";
 import { administrator, type ServedRegistry, startServedRegistry } from "./testing/served-registry.ts";
 
 const commands =
-  "serve doctor admin login logout ls tags inspect copy rm gc org team robot token issuer credential grant mail trust-rule provider audit elevate repository access reserved-name completion".split(
+  "serve doctor admin login logout ls tags inspect copy rm gc verify backup restore keys storage database migrate regions jobs org team robot token issuer credential grant mail trust-rule provider audit elevate repository access reserved-name completion".split(
     " ",
   );
 
@@ -26,6 +26,15 @@ describe("entrepot without a registry", () => {
     }
     const copyHelp = await runCli(["copy", "--help"]);
     assert.match(copyHelp.stdout, /Examples:\n {2}entrepot copy /);
+  });
+
+  it("tells below a command what those above it take for it, and nothing that they take for themselves", async () => {
+    const list = await runCli(["regions", "ls", "--help"]);
+    assert.match(list.stdout, /^ {2}--registry <host>/m);
+    assert.match(list.stdout, /^ {2}--json/m);
+    const hold = await runCli(["gc", "hold", "--help"]);
+    assert.equal(hold.stdout.match(/--registry <host>/g)?.length, 1);
+    assert.doesNotMatch(hold.stdout, /--dry-run|--version/);
   });
 
   for (const args of [

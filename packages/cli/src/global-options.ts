@@ -22,7 +22,7 @@ export function addGlobalOptions(program: Command): Command {
       "--ca-file <file>",
       "trust the certificate authorities of this PEM file instead of the built-in ones",
     )
-    .option("--config <file>", "configuration file of the registry, for serve, doctor and admin")
+    .option("--config <file>", "configuration file of the registry, for commands on its own machine")
     .option("-q, --quiet", "print nothing but the result and errors")
     .option("--no-color", "print without colours");
 }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, type Option } from "commander";
 import type { ContextOf } from "./command-context.ts";
 import { accessCommand } from "./commands/access-command.ts";
 import { accountCommand } from "./commands/account-command.ts";
@@ -106,6 +106,21 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
   return program;
 }
 
+/** What a command takes of those above it: the options of every command, and the registry of its group. */
+function inheritedOptions(command: Command): Option[] {
+  const own = new Set(command.options.map(({ long }) => long));
+  const inherited: Option[] = [];
+  for (let above = command.parent; above !== null; above = above.parent) {
+    const isProgram = above.parent === null;
+    inherited.push(
+      ...above.options.filter(
+        ({ long }) => !own.has(long) && (isProgram ? long !== "--version" : long === "--registry"),
+      ),
+    );
+  }
+  return inherited;
+}
+
 /** Whoever knows another tool tries these first. */
 const otherNames: readonly (readonly [string, string])[] = [
   ["ls", "list"],
@@ -113,7 +128,10 @@ const otherNames: readonly (readonly [string, string])[] = [
 ];
 
 function prepare(command: Command): void {
-  command.exitOverride().showHelpAfterError("(run it with --help to see what it takes)");
+  command
+    .exitOverride()
+    .showHelpAfterError("(run it with --help to see what it takes)")
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: inheritedOptions });
   for (const child of command.commands) {
     const [, name] = otherNames.find(([usual]) => usual === child.name()) ?? [];
     if (name !== undefined && !command.commands.some((one) => one.name() === name)) child.alias(name);
