@@ -8,7 +8,14 @@ import { createSecretBox } from "../../lib/secret-box.ts";
 import { createMemoryBlobStore } from "../../storage/blob-store/memory/memory-blob-store.ts";
 import { createRegionWatch } from "../../storage/blob-store/regions/region-watch.ts";
 import { unopenedDatabase } from "../../storage/database/unopened-database.ts";
-import { checkEndToEnd, checkInstance, checkReady, type Health, type HealthDeps } from "./check-health.ts";
+import {
+  checkEndToEnd,
+  checkInstance,
+  checkReady,
+  createSharedCheck,
+  type Health,
+  type HealthDeps,
+} from "./check-health.ts";
 
 function healthy(more: Partial<HealthDeps> = {}): HealthDeps {
   return {
@@ -87,6 +94,19 @@ test("without the read replica the whole is degraded, as the primary answers; wi
   );
   const dead = await healthOf({ database: { ...unopenedDatabase(), replica: replica(away) } });
   assert.equal(dead.status, "failing");
+});
+
+test("many that ask at once have everything asked once, and who comes later has it asked again", async () => {
+  let probes = 0;
+  const probe = async () => void (probes += 1);
+  const check = createSharedCheck(
+    healthy({ blobs: { ...createMemoryBlobStore(systemClock), probe }, checkSigningKeys: probe }),
+  );
+  const all = await Promise.all(Array.from({ length: 50 }, check));
+  assert.ok(all.every(({ status }) => status === "ok"));
+  assert.equal(probes, 2);
+  await check();
+  assert.equal(probes, 4);
 });
 
 test("a busy database is no fault of the keys", async () => {

@@ -103,6 +103,17 @@ export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
   return { status: failing.every(isMadeUpFor) ? "degraded" : "failing", parts };
 }
 
+/** `checkEndToEnd` for anybody: whoever asks while it runs gets the same answer, as it costs requests to everything that it looks at. */
+export function createSharedCheck(deps: HealthDeps): () => Promise<Health> {
+  let running: Promise<Health> | undefined;
+  return async () => {
+    running ??= checkEndToEnd(deps).finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+}
+
 async function probeRegion(region: Region): Promise<void> {
   await inRegion(region, probeTimeoutMs - 500, (store) => store.probe());
 }

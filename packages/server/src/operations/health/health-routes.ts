@@ -1,5 +1,11 @@
 import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
-import { checkEndToEnd, checkInstance, checkReady, type Health, type HealthDeps } from "./check-health.ts";
+import {
+  checkInstance,
+  checkReady,
+  createSharedCheck,
+  type Health,
+  type HealthDeps,
+} from "./check-health.ts";
 
 const reply = async () => (await import("./health-schema.ts")).healthReply;
 
@@ -15,6 +21,7 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
       reply,
       handle: async () => answer(await check()),
     });
+  const checkWhole = createSharedCheck(deps);
   return [
     health(
       "live",
@@ -35,7 +42,7 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
     health(
       "endtoend",
       "Whether database, storage and tokens work, by using them; `degraded`, and 200, while one of several storage regions or the read replica fails.",
-      () => checkEndToEnd(deps),
+      checkWhole,
     ),
   ];
 }
