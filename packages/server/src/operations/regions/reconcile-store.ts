@@ -1,5 +1,6 @@
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forKeyShare } from "../../storage/database/row-locks.ts";
 import type { NamespacePlacement } from "./namespace-placement.ts";
 import { toPlacement } from "./placement-store.ts";
 
@@ -65,7 +66,9 @@ export async function changePlacements(
 ): Promise<void> {
   const ids = [...new Set(changes.map(({ blobId }) => blobId))];
   if (ids.length === 0) return;
-  const there = await tx.selectFrom("blobs").select("id").where("id", "in", ids).execute();
+  // Held until the end, or the collector could take them between this look and a row that refers to them.
+  const held = forKeyShare(tx, tx.selectFrom("blobs").select("id").where("id", "in", ids).orderBy("id"));
+  const there = await held.execute();
   const known = new Set(there.map(({ id }) => id));
   for (const { blobId, region, to } of changes) {
     if (!known.has(blobId)) continue;
