@@ -7,7 +7,7 @@ export interface KnownObjects {
 }
 
 /**
- * Which of the locations belong to a blob or are written down for deletion, and which of the uploads are going on. The digests are those of
+ * Which of the locations belong to a blob or are written down for deletion, everywhere or in one storage region, and which of the uploads are going on. The digests are those of
  * the locations: blobs are found by them. Lists of at most a few hundred.
  */
 export async function findKnown(
@@ -33,15 +33,21 @@ export async function findKnown(
   const blobs = await db
     .selectFrom("blobs")
     .select("location")
-    .where("digest", "in", [...asked.digests])
+    // `in ()` is no SQL; no digest is empty.
+    .where("digest", "in", asked.digests.length === 0 ? [""] : [...asked.digests])
     .execute();
   const deletions = await db
     .selectFrom("blob_deletions")
     .select("location")
     .where("location", "in", [...asked.locations])
     .execute();
+  const owed = await db
+    .selectFrom("region_deletions")
+    .select("location")
+    .where("location", "in", [...asked.locations])
+    .execute();
   return {
-    locations: new Set([...blobs, ...deletions].map(({ location }) => location)),
+    locations: new Set([...blobs, ...deletions, ...owed].map(({ location }) => location)),
     uploadIds: new Set(uploads.map(({ id }) => id)),
   };
 }

@@ -3,7 +3,8 @@ import { type TestContext, test } from "node:test";
 import { AppError } from "../../lib/app-error.ts";
 import { silentLog } from "../../lib/log.ts";
 import { clearStrays, countStrays } from "../../lifecycle/strays/clear-strays.ts";
-import { digestOf, pushImage, repositoryName } from "../../registry/testing/content.ts";
+import { deleteBlob } from "../../registry/blobs/delete-blob.ts";
+import { digestOf, push, pushImage, repositoryName } from "../../registry/testing/content.ts";
 import { write } from "../../storage/blob-store/blob-store.contract.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { uploadIdIn } from "../../storage/blob-store/regions/region-name.ts";
@@ -102,6 +103,24 @@ eachDatabase((open) => {
     await work();
     Object.assign(stores.us.store, { openBlob });
     assert.ok((await held("us")).includes(digestOf("layer")), "written anew");
+  });
+
+  test("bytes that a region still has to remove are no strays", async (t) => {
+    const { eu, stores, worker, held, work, collect, verify } = await start(open, t);
+    await push(eu, app, "loose");
+    await work();
+    stores.us.isLost = true;
+    await deleteBlob(eu.deps, eu.call(), { repository: app, digest: digestOf("loose") });
+    eu.advance(60_001);
+    await collect();
+    eu.advance(60_001);
+    await collect();
+    stores.us.isLost = false;
+    assert.ok((await held("us")).includes(digestOf("loose")));
+    const places = worker.regional.regions.map(({ store }) => store);
+    const deps = { ...eu, blobs: worker.regional, places, strayGraceMs: 0 };
+    assert.deepEqual((await countStrays(deps, signal)).examples, []);
+    assert.deepEqual(await verify(false), []);
   });
 
   test("strays are looked for in each region, and removed where they lie; one that is away holds up no other", async (t) => {

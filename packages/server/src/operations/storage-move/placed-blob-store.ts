@@ -1,4 +1,5 @@
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import { isLocation, partsOfLocation } from "../../storage/blob-store/names.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
 
@@ -14,10 +15,13 @@ export async function listBlobsAt(
   db: Queryable,
   locations: readonly string[],
 ): Promise<readonly PlacedBlob[]> {
-  if (locations.length === 0) return [];
+  // By which they are found; there is no index of locations.
+  const digests = locations.filter(isLocation).map((location) => partsOfLocation(location).digest);
+  if (digests.length === 0) return [];
   const rows = await db
     .selectFrom("blobs")
     .select(["id", "digest", "size_bytes", "location"])
+    .where("digest", "in", digests)
     .where("location", "in", [...locations])
     .execute();
   return rows.map((row) => ({

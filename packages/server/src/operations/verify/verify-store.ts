@@ -256,31 +256,3 @@ export async function markUnmarked(tx: Tx, nowMs: number): Promise<void> {
     )
     .execute();
 }
-
-/** Those of the locations and upload ids that a row knows. An upload's id is also the end of the location it becomes. */
-export async function findKnown(
-  db: Queryable,
-  objects: { readonly locations: readonly string[]; readonly uploadIds: readonly string[] },
-): Promise<ReadonlySet<string>> {
-  const { locations, uploadIds } = objects;
-  const known = new Set<string>();
-  if (locations.length > 0) {
-    for (const table of ["blobs", "blob_deletions"] as const) {
-      const rows = await db
-        .selectFrom(table)
-        .select("location")
-        .where("location", "in", [...locations])
-        .execute();
-      for (const row of rows) known.add(row.location);
-    }
-  }
-  if (uploadIds.length > 0) {
-    const rows = await db
-      .selectFrom("uploads")
-      .select("id")
-      .where("id", "in", [...uploadIds])
-      .execute();
-    for (const row of rows) known.add(row.id);
-  }
-  return known;
-}

@@ -1,6 +1,8 @@
+import { findKnown } from "../../lifecycle/strays/stray-store.ts";
 import type { BlobLocation, StoredObject, UploadId } from "../../storage/blob-store/blob-store.ts";
+import { isLocation, partsOfLocation } from "../../storage/blob-store/names.ts";
 import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
-import { countUnmarked, findKnown, markUnmarked } from "./verify-store.ts";
+import { countUnmarked, markUnmarked } from "./verify-store.ts";
 
 const pageSize = 500;
 
@@ -37,12 +39,14 @@ async function verifyPage(
   const oldest = deps.clock.nowMs() - deps.strayGraceMs;
   const old = page.filter(({ modifiedAtMs }) => modifiedAtMs <= oldest);
   // Looked up after they were listed: what was written down meanwhile is known.
+  const locations = old.filter(({ kind }) => kind === "blob").map(({ name }) => name);
   const known = await findKnown(deps.database.read, {
-    locations: old.filter(({ kind }) => kind === "blob").map(({ name }) => name),
+    digests: locations.filter(isLocation).map((location) => partsOfLocation(location).digest),
+    locations,
     uploadIds: old.map(uploadIdOf),
   });
   for (const object of old) {
-    if (known.has(object.name) || known.has(uploadIdOf(object))) continue;
+    if (known.locations.has(object.name) || known.uploadIds.has(uploadIdOf(object))) continue;
     if (options.repair) await remove(deps, object);
     options.onProblem({
       kind: "stray-object",

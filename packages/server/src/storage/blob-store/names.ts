@@ -17,9 +17,14 @@ export function locationOf(id: UploadId, digest: Digest): BlobLocation {
   return `${digestAlgorithm(digest)}/${hex.slice(0, 2)}/${hex}.${checkUploadId(id)}` as BlobLocation;
 }
 
+/** Whether a driver can have written it; false for a file, say, that somebody else has left. */
+export function isLocation(text: string): boolean {
+  return /^sha(?:256|512)\/[a-f0-9]{2}\/[a-f0-9]{64,128}\.[a-z0-9-]{1,64}$/.test(text);
+}
+
 /** Throws for a location that no driver has written. */
 export function checkLocation(location: BlobLocation): BlobLocation {
-  if (/^sha(?:256|512)\/[a-f0-9]{2}\/[a-f0-9]{64,128}\.[a-z0-9-]{1,64}$/.test(location)) return location;
+  if (isLocation(location)) return location;
   throw new Error("that is no location of a blob");
 }
 

@@ -35,6 +35,10 @@ const hotQueries: Readonly<Record<string, (db: Queryable) => Compilable>> = {
       .where("r.name", "=", "a/b")
       .where("rb.digest", "=", "d"),
   "blob by digest": (db) => db.selectFrom("blobs").select("id").where("digest", "=", "d"),
+  "blobs at locations": (db) =>
+    db.selectFrom("blobs").select("id").where("digest", "in", ["d", "e"]).where("location", "in", ["l", "m"]),
+  "bytes that a region owes": (db) =>
+    db.selectFrom("region_deletions").select("location").where("location", "in", ["l", "m"]),
   "page of tags": (db) =>
     db
       .selectFrom("tags")
