@@ -1,9 +1,14 @@
 import { type Digest, digestAlgorithm, digestHex, parseDigest } from "@entrepot/oci/digest";
 import type { BlobLocation, UploadId } from "./blob-store.ts";
 
+/** Whether an upload can be called so. */
+export function isUploadId(text: string): boolean {
+  return /^[a-z0-9-]{1,64}$/.test(text);
+}
+
 /** Throws for an id that a driver must not turn into a path. Ids come from `newUploadId`; this is the second lock on the door. */
 export function checkUploadId(id: UploadId): UploadId {
-  if (/^[a-z0-9-]{1,64}$/.test(id)) return id;
+  if (isUploadId(id)) return id;
   throw new Error("an upload id has 1 to 64 lower-case letters, digits and hyphens");
 }
 

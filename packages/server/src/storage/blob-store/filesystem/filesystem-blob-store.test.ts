@@ -46,6 +46,26 @@ test("what one process stored, another one reads", async (t) => {
   await reader.close();
 });
 
+test("passes over files that somebody else has left", async (t) => {
+  const root = await folder(t);
+  const store = await openFilesystemBlobStore(root);
+  const location = await put(store, "u1", Buffer.from("abc"));
+  await write(store, "u2", 0, Buffer.from("de"));
+  const shard = join(root, "blobs", location.slice(0, location.lastIndexOf("/")));
+  for (const path of [
+    join(shard, ".nfs000001"),
+    join(shard, `${"a".repeat(64)}~`),
+    join(root, "uploads", ".nfs000002"),
+    join(root, "blobs", "sha256", "lost+found.txt"),
+  ]) {
+    await writeFile(path, "not ours");
+  }
+  const listed = [];
+  for await (const { kind, name } of store.list()) listed.push(`${kind} ${name}`);
+  assert.deepEqual(listed.toSorted(), [`blob ${location}`, "upload u2"]);
+  await store.close();
+});
+
 test("does not follow a link that somebody laid where an upload goes", async (t) => {
   const root = await folder(t);
   const store = await openFilesystemBlobStore(root);

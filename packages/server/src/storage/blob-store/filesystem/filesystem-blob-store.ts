@@ -3,7 +3,7 @@ import { mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../lib/app-error.ts";
 import type { BlobStore, StoredObject, UploadId } from "../blob-store.ts";
-import { checkLocation, checkUploadId, locationOf } from "../names.ts";
+import { checkLocation, checkUploadId, isLocation, isUploadId, locationOf } from "../names.ts";
 import { systemCode, translate } from "./file-error.ts";
 import { createFileWriter } from "./file-writer.ts";
 import { createOpenFiles, openOnce } from "./open-files.ts";
@@ -129,6 +129,7 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
       yield* listFiles(uploads, "upload", "");
       for (const algorithm of ["sha256", "sha512"]) {
         for await (const shard of await opendir(join(blobs, algorithm))) {
+          if (!shard.isDirectory()) continue;
           yield* listFiles(join(blobs, algorithm, shard.name), "blob", `${algorithm}/${shard.name}/`);
         }
       }
@@ -173,9 +174,12 @@ async function* listFiles(
   prefix: string,
 ): AsyncGenerator<StoredObject> {
   for await (const entry of await opendir(folder)) {
+    const name = `${prefix}${entry.name}`;
+    // What is not ours is passed over: NFS leaves files of its own beside open ones, and so do backups.
+    if (!(kind === "blob" ? isLocation(name) : isUploadId(name))) continue;
     try {
       const { size, mtimeMs } = await stat(join(folder, entry.name));
-      yield { kind, name: `${prefix}${entry.name}`, sizeBytes: size, modifiedAtMs: mtimeMs };
+      yield { kind, name, sizeBytes: size, modifiedAtMs: mtimeMs };
     } catch (error) {
       // It went while the folder was read.
       if (systemCode(error) !== "ENOENT") throw error;
