@@ -21,7 +21,7 @@ const minBytes = 262_144;
 /** One turn of the event loop sends at most this much of one blob, so that others get theirs. */
 const burstBytes = 4_194_304;
 /** Written the ordinary way when the socket is full: its callback tells when it is writable again. */
-const probeBytes = 16_384;
+const probeBytes = 65_536;
 
 /** Loads sendfile(2) from the C library; undefined where that cannot be, which is said once. */
 export async function loadSendfile(log: Log): Promise<Sendfile | undefined> {

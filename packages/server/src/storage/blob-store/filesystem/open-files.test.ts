@@ -41,13 +41,14 @@ test("what is read again is still open, and closed when nobody has read it for a
   const files = createOpenFiles({ idleMs: 50, maxIdle: 8 });
   const first = await files.open(path);
   const second = await files.open(path);
-  assert.equal(second.fileDescriptor, first.fileDescriptor);
+  assert.notEqual(second.fileDescriptor, first.fileDescriptor, "each has its own");
   await first.close();
   await first.close();
   assert.equal(await contentOf(second), "content", "closing one reader, even twice, leaves the other");
-  await second.close();
-  assert.equal(openBelow(folder), 1);
   const third = await files.open(path);
+  assert.equal(third.fileDescriptor, first.fileDescriptor);
+  assert.equal(openBelow(folder), 2);
+  await second.close();
   await delay(200);
   assert.equal(await contentOf(third), "content", "kept as long as it is read");
   await third.close();
@@ -55,8 +56,11 @@ test("what is read again is still open, and closed when nobody has read it for a
     assert.ok(tries < 100, "closed in the end");
     await delay(20);
   }
-  assert.equal(await contentOf(await files.open(path)), "content");
+  const fourth = await files.open(path);
+  assert.equal(await contentOf(fourth), "content");
+  await fourth.close();
   await files.close();
+  assert.equal(openBelow(folder), 0);
 });
 
 test("a file that was removed, replaced or cut is seen so at the next open", async (t) => {
@@ -95,11 +99,15 @@ test("keeps no more open than it may, and nothing after drop and close", linux, 
   const [kept] = paths.slice(-1);
   assert.ok(kept !== undefined);
   const used = await files.open(kept);
+  const beside = openBelow(folder);
+  await rm(kept);
   await files.drop(kept);
   assert.equal(await contentOf(used), kept);
+  assert.ok(openBelow(folder) <= beside);
+  const before = openBelow(folder);
   await used.close();
-  assert.equal(openBelow(folder), 3);
-  const late = await files.open(kept);
+  assert.equal(openBelow(folder), before - 1, "removed while it was read: its room is back with its reader");
+  const late = await files.open(join(folder, "0"));
   await files.close();
   assert.equal(openBelow(folder), 1);
   await late.close();

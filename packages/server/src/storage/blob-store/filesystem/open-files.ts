@@ -2,7 +2,10 @@ import { constants, fstatSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { BlobReader } from "../blob-store.ts";
 
-/** Files that never change, opened to be read. What is asked for again within seconds is still open then: opening, looking and closing cost more than sending a megabyte. */
+/**
+ * Files that never change, opened to be read. What is asked for again within seconds is still open then: opening, looking and closing cost more than sending a
+ * megabyte. Each reader has a file of its own: of several that read one open file the kernel slows each down, as it reads ahead for the file and not for the reader.
+ */
 export interface OpenFiles {
   /** Throws what the system says. The reader may be closed twice. */
   open(path: string): Promise<BlobReader>;
@@ -15,10 +18,7 @@ export interface OpenFiles {
 interface OpenFile {
   readonly path: string;
   readonly handle: FileHandle;
-  readers: number;
   idleSinceMs: number;
-  /** Not to be lent again: closed by its last reader. */
-  isOver: boolean;
 }
 
 const { O_NOFOLLOW, O_RDONLY } = constants;
@@ -31,62 +31,60 @@ export function createOpenFiles({
   readonly idleMs: number;
   readonly maxIdle: number;
 }): OpenFiles {
-  /** One for each path, those that became idle last at the end. */
-  const files = new Map<string, OpenFile>();
-  let idle = 0;
+  /** Those that nobody reads, idle longest first. */
+  const idle = new Set<OpenFile>();
+  const idleByPath = new Map<string, OpenFile[]>();
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
-  /** Another may have the path by now. */
-  function forget(file: OpenFile): void {
-    if (files.get(file.path) === file) files.delete(file.path);
+  function take(path: string): OpenFile | undefined {
+    const ofPath = idleByPath.get(path);
+    const file = ofPath?.pop();
+    if (file !== undefined) idle.delete(file);
+    if (ofPath?.length === 0) idleByPath.delete(path);
+    return file;
   }
 
-  async function end(file: OpenFile): Promise<void> {
-    forget(file);
-    if (file.isOver) return;
-    file.isOver = true;
-    if (file.readers > 0) return;
-    idle -= 1;
-    await file.handle.close();
+  function keep(file: OpenFile): void {
+    file.idleSinceMs = performance.now();
+    idle.add(file);
+    const ofPath = idleByPath.get(file.path);
+    if (ofPath === undefined) idleByPath.set(file.path, [file]);
+    else ofPath.push(file);
+    sweepLater();
   }
 
-  async function endIdle(isDue: (file: OpenFile) => boolean): Promise<void> {
-    const due = [...files.values()].filter((file) => file.readers === 0 && isDue(file));
-    await Promise.all(due.map(end));
+  async function end(files: readonly OpenFile[]): Promise<void> {
+    for (const file of files) {
+      idle.delete(file);
+      const rest = idleByPath.get(file.path)?.filter((other) => other !== file) ?? [];
+      if (rest.length === 0) idleByPath.delete(file.path);
+      else idleByPath.set(file.path, rest);
+    }
+    await Promise.all(files.map(({ handle }) => handle.close()));
   }
 
   function sweepLater(): void {
     timer ??= setTimeout(() => {
       timer = undefined;
-      const nowMs = performance.now();
+      const dueMs = performance.now() - idleMs;
       // Of a file that was only read nothing can be lost when it is closed.
-      endIdle((file) => nowMs - file.idleSinceMs >= idleMs).catch(() => {});
-      if (idle > 0) sweepLater();
+      end([...idle].filter((file) => file.idleSinceMs <= dueMs)).catch(() => {});
+      if (idle.size > 0) sweepLater();
     }, idleMs).unref();
   }
 
   async function giveBack(file: OpenFile): Promise<void> {
-    file.readers -= 1;
-    if (file.readers > 0) return;
-    if (file.isOver || isClosed) {
-      forget(file);
+    if (isClosed || isNameless(file)) {
       await file.handle.close();
       return;
     }
-    idle += 1;
-    file.idleSinceMs = performance.now();
-    files.delete(file.path);
-    files.set(file.path, file);
-    sweepLater();
-    if (idle <= maxIdle) return;
-    const [oldest] = [...files.values()].filter(({ readers }) => readers === 0);
-    if (oldest !== undefined) await end(oldest);
+    keep(file);
+    const [oldest] = idle;
+    if (idle.size > maxIdle && oldest !== undefined) await end([oldest]);
   }
 
   function lend(file: OpenFile, sizeBytes: number): BlobReader {
-    if (file.readers === 0) idle -= 1;
-    file.readers += 1;
     let isOpen = true;
     return {
       sizeBytes,
@@ -102,37 +100,32 @@ export function createOpenFiles({
 
   return {
     async open(path) {
-      const kept = files.get(path);
-      if (kept !== undefined) {
-        // Of an open file that costs no disk. A file that was removed, or replaced by another, has no name any more.
+      for (let kept = take(path); kept !== undefined; kept = take(path)) {
         const { nlink, size } = fstatSync(kept.handle.fd);
         if (nlink > 0) return lend(kept, size);
-        await end(kept);
+        await kept.handle.close();
       }
       const handle = await open(path, O_RDONLY | O_NOFOLLOW);
       try {
         const { size } = await handle.stat();
-        const file: OpenFile = { path, handle, readers: 0, idleSinceMs: 0, isOver: false };
-        // Of two that were opened at once one is kept.
-        if (files.has(path)) file.isOver = true;
-        else files.set(path, file);
-        idle += 1;
-        return lend(file, size);
+        return lend({ path, handle, idleSinceMs: 0 }, size);
       } catch (error) {
         await handle.close();
         throw error;
       }
     },
-    async drop(path) {
-      const kept = files.get(path);
-      if (kept !== undefined) await end(kept);
-    },
+    drop: (path) => end(idleByPath.get(path) ?? []),
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      await endIdle(() => true);
+      await end([...idle]);
     },
   };
+}
+
+/** Whether it was removed, or replaced by another. Of an open file that costs no disk. */
+function isNameless({ handle }: OpenFile): boolean {
+  return fstatSync(handle.fd).nlink === 0;
 }
 
 /** A file that is not kept open: one that still grows, or is about to get another name. Throws what the system says. */
