@@ -74,7 +74,9 @@ const isLinux = process.platform === "linux";
 
 for (const sendfile of ["off", "auto"] as const) {
   const options = { sendfile };
-  describe(`blobs with sendfile ${sendfile}`, { skip: sendfile === "auto" && !isLinux }, () => {
+  describe(`blobs with sendfile ${sendfile}`, {
+    skip: sendfile === "auto" && !isLinux && "sendfile is called on Linux only",
+  }, () => {
     test("sends every size whole, one after the other on one connection", limit, async (context) => {
       const agent = newAgent(context, 1);
       const ports = new Set<number>();

@@ -8,7 +8,7 @@ import { createSendfileBlobSender, loadSendfile, type Sendfile } from "./sendfil
 import { createTestFile, sha256 } from "./testing/file-reader.ts";
 import { serveBlob } from "./testing/serve-blob.ts";
 
-const options = { timeout: 30_000, skip: process.platform !== "linux" };
+const options = { timeout: 30_000, skip: process.platform !== "linux" && "sendfile is called on Linux only" };
 
 async function realSendfile(): Promise<Sendfile> {
   const sendfile = await loadSendfile(silentLog);

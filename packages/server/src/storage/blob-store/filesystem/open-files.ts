@@ -75,7 +75,7 @@ export function createOpenFiles({
   }
 
   async function giveBack(file: OpenFile): Promise<void> {
-    if (isClosed || isNameless(file)) {
+    if (isClosed || sizeIfNamed(file) === undefined) {
       await file.handle.close();
       return;
     }
@@ -101,8 +101,8 @@ export function createOpenFiles({
   return {
     async open(path) {
       for (let kept = take(path); kept !== undefined; kept = take(path)) {
-        const { nlink, size } = fstatSync(kept.handle.fd);
-        if (nlink > 0) return lend(kept, size);
+        const sizeBytes = sizeIfNamed(kept);
+        if (sizeBytes !== undefined) return lend(kept, sizeBytes);
         await kept.handle.close();
       }
       const handle = await open(path, O_RDONLY | O_NOFOLLOW);
@@ -123,9 +123,14 @@ export function createOpenFiles({
   };
 }
 
-/** Whether it was removed, or replaced by another. Of an open file that costs no disk. */
-function isNameless({ handle }: OpenFile): boolean {
-  return fstatSync(handle.fd).nlink === 0;
+/** Undefined once it was removed, or replaced by another, or cannot be looked at any more: then it is not lent again. Of an open file that costs no disk. */
+function sizeIfNamed({ handle }: OpenFile): number | undefined {
+  try {
+    const { nlink, size } = fstatSync(handle.fd);
+    return nlink > 0 ? size : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file that is not kept open: one that still grows, or is about to get another name. Throws what the system says. */
