@@ -1,4 +1,4 @@
-import { globSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
@@ -10,14 +10,20 @@ import { clients } from "./clients.ts";
 
 /*
  * The interop tests against clusters: `node --conditions=source test/interop/run-on-cluster.ts 2 4`. `--only REGEXP` runs the tests of these names,
- * `--files docker,podman5` those of these files, `--write FILE` writes down what came out. Ends with 1 when a test failed, or none ran.
+ * `--files docker,podman5` those of these files, `--write FILE` writes down what came out, and with `--keep` leaves there what an earlier run wrote of
+ * tests and clusters that this one left out. Ends with 1 when a test failed, or none ran.
  */
 
 interface Outcome {
   readonly name: string;
   readonly result: "passed" | "failed" | "skipped";
   readonly durationMs: number;
+  /** Why it was skipped. */
+  readonly reason?: string;
 }
+
+/** Instances → name of the test → what the table says. */
+type Cells = Map<number, Map<string, string>>;
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({
@@ -25,6 +31,7 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     files: { type: "string", default: "*" },
     write: { type: "string" },
+    keep: { type: "boolean", default: false },
     concurrency: { type: "string", default: "2" },
   },
   allowPositionals: true,
@@ -46,7 +53,10 @@ try {
   await postgres.stop();
   await objects.stop();
 }
-if (values.write !== undefined) writeFileSync(join(root, values.write), table());
+if (values.write !== undefined) {
+  const file = join(root, values.write);
+  writeFileSync(file, table(cellsOf(runs, values.keep ? readCells(readFileSync(file, "utf8")) : new Map())));
+}
 const all = [...runs.values()];
 const isGood = all.every(
   (each) => each.some(({ result }) => result === "passed") && each.every(({ result }) => result !== "failed"),
@@ -70,7 +80,9 @@ async function runOn(instances: number): Promise<readonly Outcome[]> {
     if (data.name.endsWith(".ts") || data.name === "the clients of the interop tests") continue;
     const isSkipped = data.skip !== undefined && data.skip !== false;
     const result = type === "test:fail" ? "failed" : isSkipped ? "skipped" : "passed";
-    outcomes.push({ name: data.name, result, durationMs: data.details.duration_ms });
+    const durationMs = data.details.duration_ms;
+    const reason = typeof data.skip === "string" ? { reason: data.skip } : {};
+    outcomes.push({ name: data.name, result, durationMs, ...reason });
     console.log(`${result} ${data.name} (${Math.round(data.details.duration_ms)} ms) ${data.skip ?? ""}`);
     if (type === "test:fail") console.log(data.details.error.cause ?? data.details.error);
   }
@@ -82,30 +94,54 @@ async function runOn(instances: number): Promise<readonly Outcome[]> {
   return outcomes;
 }
 
+/** What came out now, over what was known before. */
+function cellsOf(outcomes: ReadonlyMap<number, readonly Outcome[]>, cells: Cells): Cells {
+  for (const [instances, each] of outcomes) {
+    const column = cells.get(instances) ?? new Map<string, string>();
+    cells.set(instances, column);
+    for (const { name, result, durationMs, reason } of each)
+      column.set(
+        name,
+        result === "skipped" ? `skipped: ${reason}` : `${result}, ${(durationMs / 1000).toFixed(1)} s`,
+      );
+  }
+  return cells;
+}
+
+/** The table of an earlier run. */
+function readCells(page: string): Cells {
+  const rows = page
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("| ---"))
+    .map((line) => line.slice(2, -2).split(" | "));
+  const [head = [], ...tests] = rows;
+  return new Map(
+    head.slice(1).map((title, index) => {
+      const known = tests.map((row) => [row[0] ?? "", row[index + 1] ?? ""] as const);
+      return [Number.parseInt(title, 10), new Map(known.filter(([, cell]) => cell !== "not run"))];
+    }),
+  );
+}
+
 /** One line a test, one column a cluster. */
-function table(): string {
+function table(cells: Cells): string {
   const day = new Date().toISOString().slice(0, 10);
-  const which = values.only === undefined ? "All tests." : "A part of the tests, those named here.";
-  const names = [...new Set([...runs.values()].flatMap((each) => each.map(({ name }) => name)))];
+  const names = [...new Set([...cells.values()].flatMap((column) => [...column.keys()]))];
   const versions = [...clients].map(
     ([name, state]) => `${name}: ${"skip" in state ? `not there (${state.skip})` : state.version}`,
   );
-  const cell = (instances: number, name: string) => {
-    const outcome = runs.get(instances)?.find((each) => each.name === name);
-    return outcome === undefined
-      ? "not run"
-      : `${outcome.result}, ${(outcome.durationMs / 1000).toFixed(1)} s`;
-  };
-  const columns = [...runs.keys()];
+  const columns = [...cells].toSorted(([one], [other]) => one - other);
   return [
     "# The interop tests against clusters",
     "",
-    `Written by \`npm run test:interop-cluster\` on ${day}. ${which} Each test has a cluster of its own: so many instances on PostgreSQL and Ceph's S3 gateway, behind an nginx`,
+    `Written by \`npm run test:interop-cluster\`, last on ${day}. Each test has a cluster of its own: so many instances on PostgreSQL and Ceph's S3 gateway, behind an nginx`,
     "that sends every request to the next instance. The time contains starting it.",
     "",
-    `| test | ${columns.map((instances) => `${instances} instances`).join(" | ")} |`,
+    `| test | ${columns.map(([instances]) => `${instances} instances`).join(" | ")} |`,
     `| --- |${" --- |".repeat(columns.length)}`,
-    ...names.map((name) => `| ${name} | ${columns.map((instances) => cell(instances, name)).join(" | ")} |`),
+    ...names.map(
+      (name) => `| ${name} | ${columns.map(([, column]) => column.get(name) ?? "not run").join(" | ")} |`,
+    ),
     "",
     "Clients:",
     "",

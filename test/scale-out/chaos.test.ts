@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { type Fault, startFaultProxy } from "@entrepot/server/storage/blob-store/testing/fault-proxy";
@@ -7,16 +9,21 @@ import { startPostgresCluster } from "@entrepot/server/storage/database/testing/
 import { openLedger, pushUntil, verifyLedger } from "../support/ledger.ts";
 import { openSession } from "../support/registry-session.ts";
 import { administrator } from "../support/server-process.ts";
+import { chaosPage, type Round } from "./chaos-page.ts";
 import { type Cluster, missingForCluster, startCluster } from "./start-cluster.ts";
 import { missingForNamespaces, startNamespace } from "./start-namespace.ts";
 import { startRelay } from "./start-relay.ts";
 import { untilItWorks } from "./until-it-works.ts";
 
-// The short form is for every run, with others beside it; `ENTREPOT_TEST_CHAOS=100` is the long one, for a machine that does nothing else.
+// The short form is for every run, with others beside it; `ENTREPOT_TEST_CHAOS=100` is the long one, for a machine that does nothing else;
+// `ENTREPOT_TEST_CHAOS_WRITE=docs/chaos.md` writes down what it found.
 const longForm = process.env["ENTREPOT_TEST_CHAOS"];
-const rounds = Number(longForm ?? 7);
+const page = process.env["ENTREPOT_TEST_CHAOS_WRITE"];
+const rounds = Number(longForm ?? 9);
 const instances = 3;
 const pushers = 4;
+/** What is pushed is kept in memory, by Ceph and here. */
+const largestBytes = Math.min(2_000_000, 50_000_000 / rounds);
 const recoveryLimitMs = longForm === undefined ? 60_000 : 10_000;
 
 interface Disaster {
@@ -36,38 +43,55 @@ const skip = missingForCluster() ?? false;
 test("whatever happens to instances, database, bucket and network, nothing acknowledged is lost and work goes on soon", {
   skip,
 }, async (t: TestContext) => {
+  // Nobody wants to wait half an hour for the first word.
+  const say = (line: string) => (longForm === undefined ? t.diagnostic(line) : console.log(line));
   const { cluster, disasters } = await begin(t);
   const ledger = openLedger();
   const session = openSession(cluster.origin, administrator, 8_000);
   const over = new AbortController();
   const work = Array.from({ length: pushers }, (_, pusher) =>
-    pushUntil(over.signal, session, ledger, { pusher, goesOn: true }),
+    pushUntil(over.signal, session, ledger, { pusher, goesOn: true, largestBytes }),
   );
-  const recovered = new Map<string, number[]>();
-  for (let round = 0; round < rounds; round++) {
-    const disaster =
-      disasters[round < disasters.length ? round : Math.floor(Math.random() * disasters.length)];
-    assert.ok(disaster !== undefined);
-    const before = ledger.manifests.size;
-    await disaster.strike();
-    const afterMs = await timeToRecover(cluster);
-    recovered.set(disaster.name, [...(recovered.get(disaster.name) ?? []), afterMs]);
-    t.diagnostic(
-      `${disaster.name}: works again after ${Math.round(afterMs)} ms; ${ledger.manifests.size - before} manifests acknowledged meanwhile`,
-    );
-    assert.ok(afterMs <= recoveryLimitMs, `${disaster.name}: ${Math.round(afterMs)} ms`);
-    await wait(300 + Math.random() * 700);
+  const startedAt = performance.now();
+  const past: Round[] = [];
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const disaster =
+        disasters[round < disasters.length ? round : Math.floor(Math.random() * disasters.length)];
+      assert.ok(disaster !== undefined);
+      const before = ledger.manifests.size;
+      await disaster.strike();
+      const recoveryMs = await timeToRecover(cluster);
+      const manifests = ledger.manifests.size - before;
+      past.push({ disaster: disaster.name, recoveryMs, manifests });
+      say(
+        `${round + 1}. ${disaster.name}: works again after ${Math.round(recoveryMs)} ms; ${manifests} manifests acknowledged meanwhile`,
+      );
+      if (recoveryMs > recoveryLimitMs) for (const line of lastWords(cluster)) say(line);
+      await wait(300 + Math.random() * 700);
+    }
+  } finally {
+    over.abort();
+    await Promise.all(work);
   }
-  over.abort();
-  await Promise.all(work);
+  const tookMs = performance.now() - startedAt;
   // Read from each instance, not only from whichever the load balancer likes.
   for (const { origin } of cluster.instances) {
     await verifyLedger(openSession(origin, administrator), ledger, Number.POSITIVE_INFINITY);
   }
-  t.diagnostic(
-    `${ledger.blobs.size} blobs and ${ledger.manifests.size} manifests were acknowledged and are there`,
-  );
+  say(`${ledger.blobs.size} blobs and ${ledger.manifests.size} manifests were acknowledged and are there`);
   assert.ok(ledger.manifests.size > rounds, "work was done between the disasters");
+  assert.deepEqual(
+    past.filter(({ recoveryMs }) => recoveryMs > recoveryLimitMs),
+    [],
+    "works again soon after each",
+  );
+  if (page === undefined) return;
+  const [blobs, manifests, unanswered] = [ledger.blobs.size, ledger.manifests.size, ledger.unanswered.size];
+  writeFileSync(
+    join(import.meta.dirname, "../..", page),
+    chaosPage({ rounds: past, instances, pushers, blobs, manifests, unanswered, tookMs }),
+  );
 });
 
 async function begin(t: TestContext): Promise<World> {
@@ -128,6 +152,24 @@ async function begin(t: TestContext): Promise<World> {
       spoiling("the bucket's answers break off", { kind: "truncated", afterBytes: 100 }, 0.3),
       spoiling("the bucket's answers get lost", { kind: "lost-answer" }, 0.3),
       {
+        name: "an instance stopped in the middle of its work",
+        async strike() {
+          const { pid } = cluster.instances[Math.floor(Math.random() * instances)] ?? {};
+          assert.ok(pid !== undefined && pid > 0);
+          process.kill(pid, "SIGSTOP");
+          await wait(5_000);
+          process.kill(pid, "SIGCONT");
+        },
+      },
+      {
+        name: "one instance without an answer from the bucket",
+        async strike() {
+          cables[1].cut();
+          await wait(5_000);
+          cables[1].mend();
+        },
+      },
+      {
         name: "one instance cut off",
         async strike() {
           if (network === undefined) for (const cable of cables) cable.cut();
@@ -139,6 +181,18 @@ async function begin(t: TestContext): Promise<World> {
       },
     ],
   };
+}
+
+/** What the instances printed last. */
+function lastWords(cluster: Cluster): readonly string[] {
+  return cluster.instances.flatMap((instance, index) =>
+    instance
+      .output()
+      .trim()
+      .split("\n")
+      .slice(-30)
+      .map((line) => `instance ${index}: ${line}`),
+  );
 }
 
 /** How long until every instance, asked by itself, takes a push and gives it back. */

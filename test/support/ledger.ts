@@ -17,19 +17,26 @@ export interface Ledger {
   readonly unanswered: Map<string, { readonly repository: string; readonly content: Content }>;
 }
 
+export interface PushOptions {
+  /** Its number, which names its repository. */
+  readonly pusher: number;
+  readonly goesOn?: boolean;
+  readonly largestBytes?: number;
+}
+
 export function openLedger(): Ledger {
   return { blobs: new Map(), manifests: new Map(), tags: new Map(), unanswered: new Map() };
 }
 
 /**
- * Pushes new content in every way there is until the signal. Ends at the first request that is not answered at all, or goes on with other content
- * after a moment.
+ * Pushes new content in every way there is until the signal, a blob of at most `largestBytes` at a time. Ends at the first request that is not answered
+ * at all, or goes on with other content after a moment.
  */
 export async function pushUntil(
   signal: AbortSignal,
   session: RegistrySession,
   ledger: Ledger,
-  { pusher, goesOn = false }: { readonly pusher: number; readonly goesOn?: boolean },
+  { pusher, goesOn = false, largestBytes = 2_000_000 }: PushOptions,
 ): Promise<void> {
   const repository = `crash/pusher${pusher}`;
   const ways = ["post", "put", "patch"] as const;
@@ -37,7 +44,7 @@ export async function pushUntil(
     try {
       const contents = [
         randomContent(200),
-        randomContent(Math.floor(Math.random() ** 3 * 2_000_000)),
+        randomContent(Math.floor(Math.random() ** 3 * largestBytes)),
       ] as const;
       for (const [index, content] of contents.entries()) {
         ledger.unanswered.set(content.digest, { repository, content });
