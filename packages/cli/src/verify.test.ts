@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { runCli } from "./testing/run-cli.ts";
 import { administrator } from "./testing/served-registry.ts";
 import { type SignedInRegistry, startSignedInRegistry } from "./testing/signed-in-registry.ts";
 
@@ -59,4 +61,31 @@ test("a running registry checks itself, tells an auditor what is damaged, and re
   assert.match(healed.stderr, /found stray-object|1 of 1 blobs/);
   const wrong = await verify("--resume");
   assert.equal(wrong.code, 2);
+});
+
+test("storage regions that do not answer are passed over, named, and told by an exit code of their own", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-cli-verify-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  // Nobody listens there.
+  const away = (bucket: string) => `s3://${bucket}?endpoint=${encodeURIComponent("http://127.0.0.1:9")}`;
+  const environment = {
+    ENTREPOT_DATA_DIR: folder,
+    ENTREPOT_REGION: "eu",
+    ENTREPOT_STORAGE_REGIONS: `eu=${away("blobs-eu")} us=${away("blobs-us")}`,
+    ENTREPOT_STORAGE_ACCESS_KEY: "someone",
+    ENTREPOT_STORAGE_SECRET_KEY: "secret",
+  };
+  const { code, stdout, stderr } = await runCli(["verify", "--json"], environment);
+  assert.equal(code, 7, stderr);
+  const report = JSON.parse(stdout);
+  assert.deepEqual([report.problems, report.isCut], [0, false]);
+  const seen = report.unseenRegions.map(({ region, isListed }: { region: string; isListed: boolean }) => [
+    region,
+    isListed,
+  ]);
+  assert.deepEqual(seen, [
+    ["eu", false],
+    ["us", false],
+  ]);
+  assert.match(stderr, /storage region us: 0 blobs were not looked at/);
 });

@@ -1,7 +1,9 @@
+import { isObject } from "@entrepot/oci/json-object";
 import type { Problem, VerifyReport } from "@entrepot/server/app/verify";
 import { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import type { ContextOf } from "../command-context.ts";
+import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatTable } from "../format-text.ts";
 import { parseHostArgument } from "../image-argument.ts";
 import { parseWholeNumber } from "../parse-whole-number.ts";
@@ -19,13 +21,15 @@ interface VerifyCommandOptions {
 }
 
 const bytesPerMegabyte = 1_000_000;
+/** So many problems are in the result; all are told while they are found. */
+const maxFound = 1_000;
 
 /** `entrepot verify`: rows against bytes, on the server's own machine or by a running registry. */
 export function verifyCommand(contextOf: ContextOf): Command {
   return new Command("verify")
     .summary("check all content: rows against bytes, and bytes against digests")
     .description(
-      "Reads every blob and every manifest that the configuration's database and storage hold and checks digests, sizes, references and objects that nobody knows. The registry may be running; with --registry it does the work itself, as a job. Exit code 1 when something is wrong that was not repaired.",
+      "Reads every blob and every manifest that the configuration's database and storage hold and checks digests, sizes, references and objects that nobody knows. The registry may be running; with --registry it does the work itself, as a job. Exit code 1 when something is wrong that was not repaired; 7 when nothing is, but a storage region did not answer and was not looked at.",
     )
     .option(
       "--repair",
@@ -72,10 +76,11 @@ export function verifyCommand(contextOf: ContextOf): Command {
         bytesPerSecond: rate === undefined ? undefined : rate * bytesPerMegabyte,
         signal: context.signal,
         onProblem: (problem) => {
-          problems.push(problem);
+          if (problems.length < maxFound) problems.push(problem);
           context.output.note(`${problem.outcome} ${problem.kind} ${problem.subject}: ${problem.detail}`);
           if (problem.affects.length > 0) context.output.note(`  needed by ${problem.affects.join(", ")}`);
         },
+        onUnseen: (region) => context.output.note(`the storage region ${region} does not answer`),
         onProgress: ({ phase, blobs, totalBlobs, bytes, totalBytes }) => {
           if (phase !== "blobs") context.output.note(`looking at ${phase}`);
           else {
@@ -84,8 +89,8 @@ export function verifyCommand(contextOf: ContextOf): Command {
           }
         },
       });
-      context.output.result({ ...report, found: problems }, formatTable(rowsOf(report)));
-      if (report.unrepaired + report.quarantined > 0) process.exitCode = 1;
+      const isCut = report.problems > problems.length;
+      show(context, report, { found: problems, isCut });
     });
 }
 
@@ -111,9 +116,39 @@ async function showRemote(
     quarantined: count("quarantined"),
     unrepaired: count("unrepaired"),
     durationMs: count("durationMs"),
+    unseenRegions: unseenOf(report["unseenRegions"]),
   };
-  context.output.result({ ...numbers, found }, formatTable(rowsOf(numbers)));
-  if (numbers.unrepaired + numbers.quarantined > 0) process.exitCode = 1;
+  show(context, numbers, { found, isCut: report["isCut"] === true });
+}
+
+function unseenOf(value: unknown): VerifyReport["unseenRegions"] {
+  const regions = Array.isArray(value) ? value.filter(isObject) : [];
+  return regions.map(({ region, blobs, isListed, error }) => ({
+    region: String(region),
+    blobs: typeof blobs === "number" ? blobs : 0,
+    isListed: isListed === true,
+    error: typeof error === "string" ? error : "",
+  }));
+}
+
+/** The result, and the exit code: what is wrong counts more than what was not seen. */
+function show(
+  context: CliContext,
+  report: VerifyReport,
+  problems: { readonly found: readonly unknown[]; readonly isCut: boolean },
+): void {
+  for (const { region, blobs, isListed, error } of report.unseenRegions) {
+    const strays = isListed ? "" : ", and not whether something lies there that nobody knows";
+    context.output.note(
+      `storage region ${region}: ${blobs} blobs were not looked at${strays}: ${error}; verify again when it answers`,
+    );
+  }
+  if (problems.isCut) {
+    context.output.note(`the result names the first ${problems.found.length} of ${report.problems} problems`);
+  }
+  context.output.result({ ...report, ...problems }, formatTable(rowsOf(report)));
+  if (report.unrepaired + report.quarantined > 0) process.exitCode = exitCodes.failed;
+  else if (report.unseenRegions.length > 0) process.exitCode = exitCodes.unreachable;
 }
 
 function rowsOf(report: VerifyReport): readonly (readonly string[])[] {
@@ -124,6 +159,7 @@ function rowsOf(report: VerifyReport): readonly (readonly string[])[] {
     ["problems", String(report.problems)],
     ["in quarantine until pushed again", String(report.quarantined)],
     ["not repaired", String(report.unrepaired)],
+    ...report.unseenRegions.map(({ region, blobs }) => [`not seen in ${region}`, `${blobs} blobs`]),
     ["took", `${(report.durationMs / 1_000).toFixed(1)} s`],
   ];
 }

@@ -83,6 +83,7 @@ async function restored(t: TestContext, registry: TestRegistry, source: string) 
       hash: true,
       parallel: 2,
       bytesPerSecond: undefined,
+      onUnseen: () => undefined,
       resume: false,
       onProblem: (problem) => void problems.push(problem),
     },

@@ -28,25 +28,28 @@ async function start(open: OpenTestDatabase, t: TestContext) {
     .where("digest", "=", digestOf("layer"))
     .executeTakeFirstOrThrow();
   const deps = { ...eu, blobs: worker.regional, regions: verifiedRegions(worker.regional, eu) };
-  const verify = async (repair: boolean) => {
-    const problems: Problem[] = [];
-    await verifyEverything(
+  const report = async (repair: boolean, onProblem: (problem: Problem) => void = () => {}) =>
+    verifyEverything(
       { ...deps, sparse: "none", strayGraceMs: 0 },
       {
         repair,
         hash: true,
         parallel: 2,
         bytesPerSecond: undefined,
+        onUnseen: () => undefined,
         resume: false,
         signal,
         onProgress: () => {},
-        onProblem: (problem) => void problems.push(problem),
+        onProblem,
       },
     );
+  const verify = async (repair: boolean) => {
+    const problems: Problem[] = [];
+    await report(repair, (problem) => void problems.push(problem));
     return problems.map(({ kind, outcome }) => `${kind} ${outcome}`);
   };
   // as: written by a driver's commitUpload
-  return { ...regions, verify, location: location as BlobLocation };
+  return { ...regions, report, verify, location: location as BlobLocation };
 }
 
 /** Gives other bytes than were written, as a disk that has gone bad. */
@@ -86,6 +89,40 @@ eachDatabase((open) => {
     spoil(stores.eu.store);
     assert.deepEqual(await verify(true), ["blob-damaged quarantined", "blob-damaged quarantined"]);
     assert.equal((await held("eu")).length, 2, "damaged bytes may be wanted as evidence");
+  });
+
+  test("a region that does not answer is passed over, and told; the others are looked at and repaired", async (t) => {
+    const { stores, report, verify, held, location } = await start(open, t);
+    stores.us.isLost = true;
+    const { unseenRegions, ...sound } = await report(false);
+    assert.deepEqual([sound.blobs, sound.problems], [2, 0]);
+    assert.deepEqual(unseenRegions, [
+      { region: "us", blobs: 2, isListed: false, error: "connection refused" },
+    ]);
+    await stores.eu.store.deleteBlob(location);
+    assert.deepEqual(await verify(true), ["copy-missing found"], "whether us has it is not known");
+    assert.deepEqual(await report(true).then(({ quarantined }) => quarantined), 0);
+    stores.us.isLost = false;
+    assert.deepEqual(await verify(true), ["copy-missing repaired"]);
+    assert.deepEqual((await report(false)).unseenRegions, []);
+    assert.deepEqual((await held("us")).length, 2);
+  });
+
+  test("what only regions have that do not answer is neither missing nor sound", async (t) => {
+    const { eu, stores, report, verify } = await start(open, t);
+    await eu.database.transaction((tx) => tx.deleteFrom("blob_placements").execute());
+    assert.deepEqual(await verify(false), [], "found where it lies, whatever the rows say");
+    for (const name of ["eu", "us", "asia"] as const) stores[name].isLost = true;
+    const { problems, unseenRegions } = await report(true);
+    assert.equal(problems, 0);
+    assert.deepEqual(
+      unseenRegions.map(({ region, blobs, isListed }) => [region, blobs, isListed]),
+      [
+        ["asia", 2, false],
+        ["eu", 2, false],
+        ["us", 2, false],
+      ],
+    );
   });
 
   test("what another process has removed is not taken for a copy, though this one remembers it", async (t) => {

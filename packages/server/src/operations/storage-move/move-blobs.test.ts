@@ -49,6 +49,7 @@ async function start(open: OpenTestDatabase, t: TestContext) {
         repair: false,
         hash: true,
         bytesPerSecond: undefined,
+        onUnseen: () => undefined,
         resume: false,
         onProblem: (problem) => void problems.push(problem),
       },

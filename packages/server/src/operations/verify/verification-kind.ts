@@ -1,5 +1,5 @@
 import { type JobKind, jobKind } from "../../activity/jobs/job-kind.ts";
-import type { Problem } from "./problem.ts";
+import { tallyProblems } from "./tally-problems.ts";
 import type { VerificationOrder } from "./verification-schema.ts";
 import type { VerifyDeps } from "./verify-deps.ts";
 import { verifyEverything } from "./verify-everything.ts";
@@ -8,11 +8,10 @@ const dayMs = 86_400_000;
 const bytesPerMegabyte = 1_000_000;
 /** What a job says has an end; the counts are of all. */
 const maxFound = 100;
-const maxAffects = 3;
 
 /**
  * `verifyEverything` as a job: one at a time on all instances together. When its instance dies, another one goes on with the blobs where it was. Its result is the report with
- * the first hundred problems in `found`; after a change of instance the counts are those of the last part.
+ * the first hundred problems in `found`, of which `isCut` says whether there are more; after a change of instance the counts are those of the last part.
  */
 export function verificationKind(deps: VerifyDeps): JobKind<VerificationOrder> {
   return jobKind<VerificationOrder>({
@@ -24,7 +23,7 @@ export function verificationKind(deps: VerifyDeps): JobKind<VerificationOrder> {
     concurrency: 1,
     async run(job, signal, progress) {
       const { repair = false, quick = false, parallel = 2, megabytesPerSecond } = job.payload;
-      const found: Problem[] = [];
+      const tally = tallyProblems(maxFound);
       const report = await verifyEverything(deps, {
         repair,
         hash: !quick,
@@ -37,12 +36,15 @@ export function verificationKind(deps: VerifyDeps): JobKind<VerificationOrder> {
             { kind: problem.kind, subject: problem.subject, outcome: problem.outcome },
             "content problem",
           );
-          if (found.length >= maxFound) return;
-          found.push({ ...problem, affects: problem.affects.slice(0, maxAffects) });
+          tally.add(problem);
         },
+        onUnseen: (region, error) =>
+          job.log.warn({ region, error }, "content of a storage region that does not answer is not verified"),
         onProgress: ({ phase, blobs, totalBlobs }) => progress(blobs, totalBlobs, phase),
       });
-      return { ...report, found: found.map((problem) => ({ ...problem, affects: [...problem.affects] })) };
+      const found = tally.first().map((problem) => ({ ...problem, affects: [...problem.affects] }));
+      const unseenRegions = report.unseenRegions.map((region) => ({ ...region }));
+      return { ...report, unseenRegions, found, isCut: report.problems > found.length };
     },
   });
 }

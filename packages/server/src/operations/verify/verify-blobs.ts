@@ -4,6 +4,7 @@ import { digestAlgorithm, digestHex, parseDigest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Problem } from "./problem.ts";
+import type { RegionLooks } from "./region-looks.ts";
 import { verifyCopies } from "./verify-copies.ts";
 import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
 import { type BlobRow, isBlobAt, listBlobs, listUsersOf, setQuarantine } from "./verify-store.ts";
@@ -22,11 +23,13 @@ export interface BlobProgress {
 /**
  * Looks at every blob after `afterId`: are its bytes there, of the right size and digest? What is wrong is looked up again before it is told, as blobs
  * may be collected meanwhile. A repair puts it into quarantine: nobody is served wrong bytes, and the next push of the content heals it;
- * one in quarantine whose bytes are sound after all comes out. May run beside everything else. `onPage` after each page.
+ * one in quarantine whose bytes are sound after all comes out. Of one that only a region may have that does not answer nothing is said. May run beside everything else. `onPage`
+ * after each page.
  */
 export async function verifyBlobs(
   deps: VerifyDeps,
   options: VerifyOptions,
+  looks: RegionLooks,
   afterId: number,
   onPage: (progress: BlobProgress) => Promise<void>,
 ): Promise<BlobProgress> {
@@ -40,7 +43,7 @@ export async function verifyBlobs(
     const work = async (): Promise<void> => {
       for (let blob = page[next++]; blob !== undefined; blob = page[next++]) {
         options.signal.throwIfAborted();
-        await verifyBlob(deps, options, { blob, copiesIn: placed?.get(blob.id) ?? [] }, pace);
+        await verifyBlob(deps, options, looks, { blob, copiesIn: placed?.get(blob.id) ?? [] }, pace);
         bytes += blob.sizeBytes;
       }
     };
@@ -69,15 +72,17 @@ function createPace(bytesPerSecond: number | undefined, signal: AbortSignal): Pa
 async function verifyBlob(
   deps: VerifyDeps,
   options: VerifyOptions,
+  looks: RegionLooks,
   { blob, copiesIn }: { readonly blob: BlobRow; readonly copiesIn: readonly string[] },
   pace: Pace,
 ): Promise<void> {
   const look = (store: BlobStore) => whatIsWrong(store, options, blob, pace);
   const wrong =
-    copiesIn.length === 0
-      ? await look(deps.blobs)
-      : await verifyCopies(deps, options, { blob, copiesIn }, look);
-  if (wrong === undefined) {
+    deps.regions === undefined
+      ? ((await look(deps.blobs)) ?? "sound")
+      : await verifyCopies(deps, options, { ...deps.regions, looks }, { blob, copiesIn }, look);
+  if (wrong === "unseen") return;
+  if (wrong === "sound") {
     if (blob.isQuarantined && options.repair && options.hash) {
       await deps.database.transaction((tx) => setQuarantine(tx, blob, null));
     }

@@ -1,41 +1,68 @@
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Problem } from "./problem.ts";
-import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
+import type { RegionLooks } from "./region-looks.ts";
+import type { VerifiedRegion, VerifiedRegions, VerifyDeps, VerifyOptions } from "./verify-deps.ts";
 import { type BlobRow, isBlobAt } from "./verify-store.ts";
 
 type Wrong = Pick<Problem, "kind" | "detail">;
 
+interface WrongCopy {
+  readonly region: VerifiedRegion;
+  readonly what: Wrong;
+}
+
 /**
- * Looks at each copy of a blob by itself. As long as one is sound the blob is, and what is wrong are the others: a repair has them copied again. Tells what is wrong
- * with the blob when no copy is sound.
+ * Looks at each copy of a blob by itself; at one of which nobody knows where it lies, until it is found. As long as one copy is sound the blob is, and what is wrong are the others: a
+ * repair has them copied again. Tells what is wrong with the blob when every copy was seen and none is sound; "unseen" when none is known to be, and a region that may have one does
+ * not answer: then nothing is repaired either.
  */
 export async function verifyCopies(
   deps: VerifyDeps,
   options: VerifyOptions,
+  regions: VerifiedRegions & { readonly looks: RegionLooks },
   { blob, copiesIn }: { readonly blob: BlobRow; readonly copiesIn: readonly string[] },
   look: (store: BlobStore) => Promise<Wrong | undefined>,
-): Promise<Wrong | undefined> {
-  const copies = (deps.regions?.all ?? []).filter(({ name }) => copiesIn.includes(name));
-  const wrong: { readonly name: string; readonly store: BlobStore; readonly what: Wrong }[] = [];
-  for (const { name, store } of copies) {
-    const what = await look(store);
-    if (what !== undefined) wrong.push({ name, store, what });
+): Promise<Wrong | "sound" | "unseen"> {
+  const placed = regions.all.filter(({ name }) => copiesIn.includes(name));
+  const isPlaced = placed.length > 0;
+  const wrong: WrongCopy[] = [];
+  let [sound, unseen] = [0, 0];
+  for (const region of isPlaced ? placed : regions.all) {
+    if (sound > 0 && !isPlaced) break;
+    const looked = await regions.looks.look(region, look);
+    if (looked === undefined) unseen += 1;
+    else if (looked.seen === undefined) sound += 1;
+    else wrong.push({ region, what: looked.seen });
   }
-  if (wrong.length === copies.length) return wrong[0]?.what ?? (await look(deps.blobs));
-  for (const { name, store, what } of wrong) {
+  // It was somewhere in the list of regions: that it is not in this one is no fault.
+  const copies = wrong.filter(({ what }) => isPlaced || what.kind !== "blob-missing");
+  if (sound + unseen === 0) return (copies[0] ?? wrong[0])?.what ?? "sound";
+  const others =
+    sound > 0
+      ? "another has it as it should be"
+      : "whether another has it as it should be is not known, as not all answer";
+  for (const copy of copies) {
     // Collected, or pushed anew, while it was read.
-    if (!(await isBlobAt(deps.database.read, blob))) return undefined;
-    if (options.repair) {
-      await store.deleteBlob(blob.location);
-      await deps.regions?.copyAgain(blob.id, name);
-    }
+    if (!(await isBlobAt(deps.database.read, blob))) return "sound";
+    const isRepaired = options.repair && sound > 0 && (await copyAgain(regions, blob, copy.region));
     options.onProblem({
-      kind: what.kind === "blob-missing" ? "copy-missing" : "copy-damaged",
+      kind: copy.what.kind === "blob-missing" ? "copy-missing" : "copy-damaged",
       subject: blob.digest,
-      detail: `in the storage region ${name} it ${what.detail}; another has it as it should be`,
+      detail: `in the storage region ${copy.region.name}: ${copy.what.detail}; ${others}`,
       affects: [],
-      outcome: options.repair ? "repaired" : "found",
+      outcome: isRepaired ? "repaired" : "found",
     });
   }
-  return undefined;
+  return sound > 0 ? "sound" : "unseen";
+}
+
+async function copyAgain(
+  regions: VerifiedRegions & { readonly looks: RegionLooks },
+  blob: BlobRow,
+  region: VerifiedRegion,
+): Promise<boolean> {
+  const removed = await regions.looks.look(region, (store) => store.deleteBlob(blob.location));
+  if (removed === undefined) return false;
+  await regions.copyAgain(blob.id, region.name);
+  return true;
 }

@@ -4,8 +4,13 @@ import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Database } from "../../storage/database/database.ts";
 import type { Problem } from "./problem.ts";
 
+export interface VerifiedRegion {
+  readonly name: string;
+  readonly store: BlobStore;
+}
+
 export interface VerifiedRegions {
-  readonly all: readonly { readonly name: string; readonly store: BlobStore }[];
+  readonly all: readonly VerifiedRegion[];
   /** Names of the regions in which the blobs are said to lie, by the blob's id. */
   readonly placedIn: (blobIds: readonly number[]) => Promise<ReadonlyMap<number, readonly string[]>>;
   /** Has a blob copied to a region again in which its bytes are gone or wrong. */
@@ -35,4 +40,6 @@ export interface VerifyOptions {
   readonly bytesPerSecond: number | undefined;
   readonly signal: AbortSignal;
   readonly onProblem: (problem: Problem) => void;
+  /** When a storage region does not answer for the first time: it is passed over, and looked for again now and then. */
+  readonly onUnseen: (region: string, error: unknown) => void;
 }

@@ -49,6 +49,7 @@ async function start(open: OpenTestDatabase, t: TestContext) {
       hash: true,
       parallel: 3,
       bytesPerSecond: undefined,
+      onUnseen: () => undefined,
       resume: false,
       signal: new AbortController().signal,
       onProblem: (problem) => void problems.push(problem),

@@ -1,6 +1,7 @@
 import { byPartOfRegistry, recordAudit } from "../../activity/audit/record-audit.ts";
 import { findFact, putFact } from "../../storage/database/fact-store.ts";
-import type { Problem } from "./problem.ts";
+import { createRegionLooks, type UnseenRegion } from "./region-looks.ts";
+import { tallyProblems } from "./tally-problems.ts";
 import { type BlobProgress, verifyBlobs } from "./verify-blobs.ts";
 import type { VerifyDeps, VerifyOptions } from "./verify-deps.ts";
 import { verifyManifests } from "./verify-manifests.ts";
@@ -16,6 +17,8 @@ export interface VerifyReport {
   /** Problems that are still there: neither repaired nor waiting for a push. */
   readonly unrepaired: number;
   readonly quarantined: number;
+  /** Storage regions that were not looked at, or not whole, as they did not answer: nothing is said of what lies there. */
+  readonly unseenRegions: readonly UnseenRegion[];
   readonly durationMs: number;
 }
 
@@ -28,10 +31,13 @@ export interface VerifyProgress {
 }
 
 const cursorFact = "verify-blobs-after";
+/** So many are named in the audit log. */
+const namedProblems = 20;
 
 /**
  * Checks everything against everything: manifests and what they name, rows and bytes, bytes and rows. Safe beside a running registry. `resume` goes on with
- * the blobs where a run that was interrupted stopped. Repairs are written into the audit log.
+ * the blobs where a run that was interrupted stopped. Repairs are written into the audit log. Of several storage regions one that does not answer ends nothing: the report
+ * names it. With one storage its error is thrown. Needs no more memory for many problems than for few: each is told once, by `onProblem`.
  */
 export async function verifyEverything(
   deps: VerifyDeps,
@@ -41,11 +47,12 @@ export async function verifyEverything(
   },
 ): Promise<VerifyReport> {
   const startedAtMs = deps.clock.nowMs();
-  const found: Problem[] = [];
+  const tally = tallyProblems(namedProblems);
+  const looks = createRegionLooks(deps.clock, options.signal, options.onUnseen);
   const counting: VerifyOptions = {
     ...options,
     onProblem: (problem) => {
-      found.push({ ...problem, affects: [] });
+      tally.add(problem);
       options.onProblem(problem);
     },
   };
@@ -56,24 +63,22 @@ export async function verifyEverything(
   tell("manifests", nothing);
   const manifests = await verifyManifests(deps, counting);
   tell("objects", nothing);
-  const objects = await verifyStrays(deps, counting);
+  const objects = await verifyStrays(deps, counting, looks);
   const afterId = options.resume ? Number((await findFact(deps.database.read, cursorFact)) ?? 0) : 0;
-  const done = await verifyBlobs(deps, counting, afterId, async (progress) => {
+  const done = await verifyBlobs(deps, counting, looks, afterId, async (progress) => {
     tell("blobs", progress);
     await deps.database.transaction((tx) => putFact(tx, cursorFact, String(progress.afterId)), {
       durable: false,
     });
   });
-  const count = (outcome: Problem["outcome"]) =>
-    found.filter((problem) => problem.outcome === outcome).length;
-  const counts = { problems: found.length, unrepaired: count("found"), quarantined: count("quarantined") };
+  const counts = tally.counts();
   await deps.database.transaction(async (tx) => {
     await putFact(tx, cursorFact, "0");
-    if (!options.repair || found.length === 0) return;
+    if (!options.repair || counts.problems === 0) return;
     await recordAudit(tx, byPartOfRegistry("verify"), deps.clock.nowMs(), {
       action: "registry.repair",
       target: "registry",
-      detail: { ...counts, subjects: found.slice(0, 20).map(({ kind, subject }) => `${kind} ${subject}`) },
+      detail: { ...counts, subjects: tally.first().map(({ kind, subject }) => `${kind} ${subject}`) },
     });
   });
   return {
@@ -82,6 +87,7 @@ export async function verifyEverything(
     blobs: done.blobs,
     bytes: done.bytes,
     ...counts,
+    unseenRegions: looks.unseen(),
     durationMs: deps.clock.nowMs() - startedAtMs,
   };
 }

@@ -95,7 +95,7 @@ export async function openTestRegions(open: OpenTestDatabase, t: TestContext): P
     },
     async held(region) {
       const found: string[] = [];
-      for await (const { kind, name } of stores[region].store.list()) {
+      for await (const { kind, name } of stores[region].inner.list()) {
         if (kind === "blob") found.push(`sha256:${name.slice(10, 74)}`);
         else found.push(`upload ${name}`);
       }
