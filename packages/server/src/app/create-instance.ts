@@ -9,6 +9,7 @@ import { traceEndpoints } from "../operations/tracing/with-tracing.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { assembleAreas } from "./assemble-areas.ts";
 import { gatherEndpoints } from "./gather-endpoints.ts";
+import { refuseChangesOnceMoved, watchForMove } from "./moved-database.ts";
 import { openStores } from "./open-stores.ts";
 import { programVersion } from "./program-version.ts";
 import { readTls, reloadTls } from "./tls-files.ts";
@@ -31,9 +32,13 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   const metrics = new MetricsRegistry();
   let isStopping = false;
   const process = { log, instanceId, metrics, tracing, isDraining: () => isStopping };
-  const areas = assembleAreas(config, await openStores(config, log, tracing), process);
+  const areas = assembleAreas(
+    config,
+    await openStores(config, log, { tracing, waitsForMove: true }),
+    process,
+  );
   const { stores, registry, regions, email, jobs, numbers } = areas;
-  const endpoints = gatherEndpoints(config, areas);
+  const endpoints = refuseChangesOnceMoved(gatherEndpoints(config, areas), stores.database);
   const server: HttpServer = await createHttpServer({
     endpoints: tracing === undefined ? endpoints : traceEndpoints(endpoints, tracing),
     authenticate: stores.identity.authenticate,
@@ -77,6 +82,20 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   email.start();
   stores.audit.start();
   stores.identity.start();
+  let stopping: Promise<void> | undefined;
+  async function stopWork(): Promise<void> {
+    await jobs.stop();
+    await regions.stop();
+    await email.stop();
+    await stores.identity.stop();
+  }
+  /** Once, for whichever reason. */
+  const stopBackgroundWork = (): Promise<void> => {
+    stopping ??= stopWork();
+    return stopping;
+  };
+  // What works in the background would go by what was true before the move, and remove what others keep.
+  const stopWatching = watchForMove(stores.database, log, stopBackgroundWork);
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
   return {
     port,
@@ -85,10 +104,8 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
       isStopping = true;
       await wait(config.drainDelaySeconds * 1_000);
       await server.drain(config.drainSeconds * 1_000);
-      await jobs.stop();
-      await regions.stop();
-      await email.stop();
-      await stores.identity.stop();
+      stopWatching();
+      await stopBackgroundWork();
       await stores.close();
       await tracing?.close();
     },

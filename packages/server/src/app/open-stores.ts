@@ -50,7 +50,16 @@ export interface Stores {
 const accessCacheEntries = 100_000;
 
 /** Opens database and blob store and builds the areas that only need them, in rank order. */
-export async function openStores(config: Config, log: Log, tracing?: Tracing): Promise<Stores> {
+export async function openStores(
+  config: Config,
+  log: Log,
+  options: {
+    readonly tracing?: Tracing | undefined;
+    /** See `OpenDatabaseOptions.waitsForMove`. */
+    readonly waitsForMove?: boolean;
+  } = {},
+): Promise<Stores> {
+  const { tracing, waitsForMove } = options;
   const clock = systemClock;
   const regional = await openRegionalStorage(config, clock);
   const blobs = regional ?? (await openStorage(config, clock));
@@ -61,6 +70,7 @@ export async function openStores(config: Config, log: Log, tracing?: Tracing): P
     poolSize: config.databasePoolSize,
     acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     migrate: config.databaseMigrate,
+    waitsForMove,
     onStatement: tracing === undefined ? undefined : traceStatements(tracing, engineName(config.databaseUrl)),
     log,
   });

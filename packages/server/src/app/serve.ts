@@ -25,7 +25,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   });
   if (config.workers > 1 && cluster.isPrimary) {
     // Tables and the first administrator are made once, before the workers look for them.
-    const stores = await openStores(config, log);
+    const stores = await openStores(config, log, { waitsForMove: true });
     const firstAdministrator = await stores.ensureFirstAdministrator();
     await stores.close();
     await superviseWorkers({ workers: config.workers, drainSeconds: config.drainSeconds, log }, (port) =>

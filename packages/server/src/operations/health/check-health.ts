@@ -6,6 +6,7 @@ import type { SecretBox } from "../../lib/secret-box.ts";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
 import type { Database } from "../../storage/database/database.ts";
+import { movedSentence } from "../../storage/database/move/move-state.ts";
 
 export interface HealthDeps {
   readonly database: Database;
@@ -44,8 +45,14 @@ const silentJobsMs = 60_000;
 const leastFreeShare = 0.01;
 const longestLagMs = 2_000;
 
-/** Whether this process should get requests: not while it stops. */
-export function checkReady(deps: Pick<HealthDeps, "isDraining">): Health {
+/** Whether this process should get requests: not while it stops, nor when the database has moved to where others use it. */
+export function checkReady(deps: Pick<HealthDeps, "isDraining" | "database">): Health {
+  const whole = checkDraining(deps);
+  if (whole.status !== "ok" || !deps.database.hasMoved()) return whole;
+  return { status: "failing", parts: [{ name: "database", ok: false, error: movedSentence }] };
+}
+
+function checkDraining(deps: Pick<HealthDeps, "isDraining">): Health {
   const isDraining = deps.isDraining();
   const error = "this process is stopping: send requests to others";
   return {
@@ -60,7 +67,7 @@ export function checkReady(deps: Pick<HealthDeps, "isDraining">): Health {
  */
 export async function checkInstance(deps: HealthDeps): Promise<Health> {
   const parts = [
-    ...checkReady(deps).parts,
+    ...checkDraining(deps).parts,
     await probe("event-loop", () => checkEventLoop()),
     await probe("keys", async () => {
       const text = "health";
@@ -85,7 +92,7 @@ export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
       : deps.regions.map((region) => probe(`${regionPart}${region.name}`, () => probeRegion(region)));
   const { replica } = deps.database;
   const parts = await Promise.all([
-    probe("database", () => deps.database.probe(probeTimeoutMs)),
+    probe("database", () => probeDatabase(deps.database)),
     ...(replica === undefined ? [] : [probe(replicaPart, async () => void (await replica.probe()))]),
     ...storage,
     probe("sign-in", () =>
@@ -112,6 +119,11 @@ export function createSharedCheck(deps: HealthDeps): () => Promise<Health> {
     });
     return running;
   };
+}
+
+async function probeDatabase(database: Database): Promise<void> {
+  if (database.hasMoved()) throw new Error(movedSentence);
+  await database.probe(probeTimeoutMs);
 }
 
 async function probeRegion(region: Region): Promise<void> {

@@ -31,8 +31,10 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
         parts: [{ name: "process", ok: true }],
       }),
     ),
-    health("ready", "Whether this process takes requests; 503 from the moment when it is told to stop.", () =>
-      checkReady(deps),
+    health(
+      "ready",
+      "Whether this process takes requests; 503 from the moment when it is told to stop, or its SQLite database has moved.",
+      () => checkReady(deps),
     ),
     health(
       "instance",

@@ -25,6 +25,7 @@ export function beforeTransaction(
       heardByAll: database.heardByAll,
       load: database.load,
       noticeStamp: (topic) => database.noticeStamp(topic),
+      hasMoved: database.hasMoved,
       probe: (timeoutMs) => database.probe(timeoutMs),
       close: () => database.close(),
     },

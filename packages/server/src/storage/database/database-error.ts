@@ -1,4 +1,5 @@
 import { AppError } from "../../lib/app-error.ts";
+import { movedRefusal, movedSentence } from "./move/move-state.ts";
 
 /*
  * The only place that understands the engines' errors.
@@ -74,9 +75,16 @@ function translateSqlite(error: unknown, code: number): unknown {
     case 11: // CORRUPT
     case 26: // NOTADB
       return unavailable("the database file is damaged or is not a database", error);
+    case 19: // CONSTRAINT, as triggers report
+      // Other instances answer, once the balancer knows.
+      return isMovedRefusal(error) ? unavailable(movedSentence, error) : error;
     default:
       return error;
   }
+}
+
+function isMovedRefusal(error: unknown): boolean {
+  return error instanceof Error && error.message.includes(movedRefusal);
 }
 
 function translatePostgres(error: PostgresError): unknown {

@@ -63,6 +63,11 @@ export interface Database {
   readonly heardByAll: () => Promise<void>;
   /** How busy this process's connections for writing are (PostgreSQL: all of them). Cheap. */
   readonly load: () => DatabaseLoad;
+  /**
+   * Whether this SQLite database has moved to PostgreSQL (`entrepot database move`): it can be read, as of the moment when it moved, and every write fails with
+   * `UNAVAILABLE`. Some ten microseconds. On PostgreSQL always false.
+   */
+  readonly hasMoved: () => boolean;
   /** Throws unless the database answers a trivial query within `timeoutMs`. */
   probe(timeoutMs: number): Promise<void>;
   close(): Promise<void>;

@@ -1,29 +1,57 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
 import { Migrator } from "kysely/migration";
 import { AppError } from "../../lib/app-error.ts";
 import type { Log } from "../../lib/log.ts";
 import { engineOf } from "./engine-of.ts";
 import { allMigrations } from "./migrations/all-migrations.ts";
+import { isBeingFilled } from "./move/move-state.ts";
 import type { Tables } from "./tables.ts";
 
 /** Any number that nobody else uses for an advisory lock in this database; it stays the same for ever. */
 const migrationLock = 7_203_446_177;
 
 /**
- * 'auto' = run what is missing; 'off' = refuse to work with a database that lacks something; 'look' = neither, for those who only want to know.
+ * 'auto' = run what is missing; 'off' = refuse to work with a database that lacks something; 'look' = neither, for those who only want to know; 'mover' = as
+ * 'auto', though the database is being filled or has moved: for the move itself.
  */
-export type MigrationMode = "auto" | "off" | "look";
+export type MigrationMode = "auto" | "off" | "look" | "mover";
 
-/** What must be done for a mode when a database is opened. `UNAVAILABLE` when it lacks migrations and may not be given them, or belongs to a newer version. */
-export async function prepareSchema(db: Kysely<Tables>, log: Log, mode: MigrationMode): Promise<void> {
-  if (mode === "auto") return migrate(db, log);
+const lookForFillingMs = 250;
+
+/**
+ * What must be done for a mode when a database is opened. `UNAVAILABLE` when it lacks migrations and may not be given them, belongs to a newer version, has
+ * moved elsewhere, or is being filled by a move and `waits` is false: true = it is waited for the end of that.
+ */
+export async function prepareSchema(
+  db: Kysely<Tables>,
+  log: Log,
+  mode: MigrationMode,
+  waits = false,
+): Promise<void> {
   if (mode === "look") return;
+  if (mode === "mover") return migrate(db, log);
+  await untilFilled(db, log, waits);
+  if (mode === "auto") return migrate(db, log);
   const pending = await pendingMigrations(db);
   if (pending.length === 0) return;
   throw new AppError(
     "UNAVAILABLE",
     `the database lacks ${pending.length} migrations of this version (${pending.join(", ")}), and this process may not run them: run \`entrepot migrate up\``,
   );
+}
+
+async function untilFilled(db: Kysely<Tables>, log: Log, waits: boolean): Promise<void> {
+  for (let isToBeTold = true; await isBeingFilled(db, log); isToBeTold = false) {
+    if (!waits) {
+      throw new AppError(
+        "UNAVAILABLE",
+        "this database is being filled by `entrepot database move`: nobody may use it until that is done, or until it is made anew",
+      );
+    }
+    if (isToBeTold) log.info({}, "waiting until the move into this database is done");
+    await delay(lookForFillingMs);
+  }
 }
 
 /** Which migrations a database has had, and which it lacks; those that this version does not know come last. Changes nothing. */

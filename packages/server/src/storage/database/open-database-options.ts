@@ -18,6 +18,8 @@ export interface OpenDatabaseOptions {
   readonly log: Log;
   /** What to do about migrations that are missing. Default 'auto'. */
   readonly migrate?: MigrationMode | undefined;
+  /** Whether to wait while `entrepot database move` fills the database (PostgreSQL), for as long as it takes; default: it is refused. */
+  readonly waitsForMove?: boolean | undefined;
   /** Told of each statement that Kysely has sent, begin and commit aside, and how long it took. Absent = nothing is measured. */
   readonly onStatement?: ((sql: string, durationMs: number, isFailed: boolean) => void) | undefined;
   /**

@@ -34,6 +34,7 @@ export function unopenedDatabase(): Database {
     onNotice: () => () => {},
     heardByAll: async () => {},
     load: () => ({ inUse: 0, waiting: 0, size: 1 }),
+    hasMoved: () => false,
     probe: refuse,
     close: async () => {},
   };

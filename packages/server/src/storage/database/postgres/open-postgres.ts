@@ -77,6 +77,7 @@ export async function openPostgres(options: OpenDatabaseOptions): Promise<Databa
     onNotice: notices.on,
     heardByAll: notices.heardByAll,
     load: turns.load,
+    hasMoved: () => false,
     probe: (timeoutMs) => withTimeout(probe(probes), timeoutMs),
     close() {
       closing ??= close();
@@ -132,7 +133,7 @@ async function migrateServer(options: OpenDatabaseOptions): Promise<void> {
     }),
   });
   try {
-    await prepareSchema(db, options.log, options.migrate ?? "auto");
+    await prepareSchema(db, options.log, options.migrate ?? "auto", options.waitsForMove);
   } finally {
     await db.destroy();
     await pool.end();

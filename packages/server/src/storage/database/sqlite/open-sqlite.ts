@@ -7,6 +7,7 @@ import { AppError } from "../../../lib/app-error.ts";
 import type { Database, Tx } from "../database.ts";
 import { translateDatabaseError } from "../database-error.ts";
 import { prepareSchema } from "../migrate.ts";
+import { hasMoved } from "../move/move-state.ts";
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import { statementLog } from "../statement-log.ts";
 import type { Tables } from "../tables.ts";
@@ -172,6 +173,7 @@ async function createDatabase(
     onNotice: () => () => {},
     heardByAll: async () => {},
     load: turns.load,
+    hasMoved: () => hasMoved(readDb),
     async probe() {
       flusher.assertHealthy();
       await sql`select value from counters limit 1`.execute(reader); // synchronous, so there is nothing to time
