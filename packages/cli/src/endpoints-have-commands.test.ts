@@ -73,6 +73,7 @@ const commands: Readonly<Record<string, string>> = {
   "grant set acme/app anna read": "grants.set-for-user",
   "grant set acme/app team:release read": "grants.set-for-team",
   "grant set acme/app/** anna read": "namespace-grants.set",
+  health: "health.get",
   "invitation accept 1": "invitations.accept",
   "invitation decline 1": "invitations.decline",
   "invitation ls": "invitations.list-own",

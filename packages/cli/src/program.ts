@@ -14,6 +14,7 @@ import { doctorCommand } from "./commands/doctor-command.ts";
 import { elevateCommand } from "./commands/elevate-command.ts";
 import { gcCommand } from "./commands/gc-command.ts";
 import { grantCommand } from "./commands/grant-command.ts";
+import { healthCommand } from "./commands/health-command.ts";
 import { inspectCommand } from "./commands/inspect-command.ts";
 import { invitationCommand } from "./commands/invitation-command.ts";
 import { issuerCommand } from "./commands/issuer-command.ts";
@@ -75,6 +76,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not signed in, 4 not allowed, 5 n
     storageCommand(contextOf),
     databaseCommand(contextOf),
     regionsCommand(contextOf),
+    healthCommand(contextOf),
     accountCommand(contextOf),
     userCommand(contextOf),
     jobsCommand(contextOf),

@@ -13,6 +13,7 @@ import {
   type GarbageCollector,
 } from "../lifecycle/garbage-collection/garbage-collector.ts";
 import type { HealthDeps } from "../operations/health/check-health.ts";
+import { createHealthLog } from "../operations/health/log-health.ts";
 import { createJobs, type Jobs } from "../operations/jobs/jobs.ts";
 import { declareInstanceMetrics, type InstanceMetrics } from "../operations/metrics/instance-metrics.ts";
 import type { Regions } from "../operations/regions/regions.ts";
@@ -80,6 +81,7 @@ export function assembleAreas(config: Config, opened: Stores, process: ProcessPa
     isDraining: process.isDraining,
     jobsLookedAtMs: jobs.lookedAtMs,
     checkSigningKeys: () => stores.identity.checkSigningKeys(),
+    onLooked: createHealthLog(log, stores.clock),
   };
   const numbers = declareMetrics(config, stores, { registry, metrics });
   return { stores, registry, regions, email, collector, jobs, health, numbers, metrics, log };

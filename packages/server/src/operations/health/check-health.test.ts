@@ -27,6 +27,7 @@ function healthy(more: Partial<HealthDeps> = {}): HealthDeps {
     isDraining: () => false,
     jobsLookedAtMs: () => systemClock.nowMs(),
     checkSigningKeys: async () => {},
+    onLooked: () => {},
     ...more,
   };
 }
@@ -70,7 +71,15 @@ test("of several storage regions one may fail: the whole is degraded, and says w
   assert.equal((await healthOf(true, true)).status, "ok");
   const degraded = await healthOf(false, true);
   assert.equal(degraded.status, "degraded");
-  assert.deepEqual(failing(degraded), [{ name: "storage region eu", ok: false, error: "no route to host" }]);
+  assert.deepEqual(failing(degraded), [
+    {
+      name: "storage region eu",
+      ok: false,
+      code: "STORAGE_FAILING",
+      told: "storage does not take, give back or remove bytes",
+      error: "no route to host",
+    },
+  ]);
   assert.equal((await healthOf(false, false)).status, "failing");
   assert.equal((await healthOf(false, true, { database: unopenedDatabase() })).status, "failing");
 });

@@ -7,6 +7,7 @@ import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { movedSentence } from "../../storage/database/move/move-state.ts";
+import { databaseMoved, failureOf, regionPart, replicaPart } from "./health-failures.ts";
 
 export interface HealthDeps {
   readonly database: Database;
@@ -23,6 +24,8 @@ export interface HealthDeps {
   readonly jobsLookedAtMs: () => number | undefined;
   /** Throws when no token could be signed now. */
   readonly checkSigningKeys: () => Promise<void>;
+  /** Told of each part that was looked at, with the error when it failed. */
+  readonly onLooked: (part: HealthPart, error?: unknown) => void;
 }
 
 export interface Health {
@@ -31,16 +34,20 @@ export interface Health {
   readonly parts: readonly HealthPart[];
 }
 
-/** One thing that was looked at; `error` is a sentence for the operator, without secrets. */
+/**
+ * One thing that was looked at. `code` and `told` say for anybody what fails, always in the same words; `error` is what was really said, with hosts, folders and
+ * the database's own sentences: for whoever runs the registry, without secrets. All three only when it fails.
+ */
 export interface HealthPart {
   readonly name: string;
   readonly ok: boolean;
+  readonly code?: string;
+  readonly told?: string;
   readonly error?: string;
 }
 
 const probeTimeoutMs = 5_000;
-const replicaPart = "database replica";
-const regionPart = "storage region ";
+const maxCauses = 4;
 const silentJobsMs = 60_000;
 const leastFreeShare = 0.01;
 const longestLagMs = 2_000;
@@ -49,16 +56,16 @@ const longestLagMs = 2_000;
 export function checkReady(deps: Pick<HealthDeps, "isDraining" | "database">): Health {
   const whole = checkDraining(deps);
   if (whole.status !== "ok" || !deps.database.hasMoved()) return whole;
-  return { status: "failing", parts: [{ name: "database", ok: false, error: movedSentence }] };
+  return {
+    status: "failing",
+    parts: [{ name: "database", ok: false, ...databaseMoved, error: movedSentence }],
+  };
 }
 
 function checkDraining(deps: Pick<HealthDeps, "isDraining">): Health {
-  const isDraining = deps.isDraining();
-  const error = "this process is stopping: send requests to others";
-  return {
-    status: isDraining ? "draining" : "ok",
-    parts: [isDraining ? { name: "process", ok: false, error } : { name: "process", ok: true }],
-  };
+  if (!deps.isDraining()) return { status: "ok", parts: [{ name: "process", ok: true }] };
+  const failure = failureOf("process");
+  return { status: "draining", parts: [{ name: "process", ok: false, ...failure, error: failure.told }] };
 }
 
 /**
@@ -66,6 +73,7 @@ function checkDraining(deps: Pick<HealthDeps, "isDraining">): Health {
  * does not have every instance replaced.
  */
 export async function checkInstance(deps: HealthDeps): Promise<Health> {
+  const probe = probeFor(deps);
   const parts = [
     ...checkDraining(deps).parts,
     await probe("event-loop", () => checkEventLoop()),
@@ -86,6 +94,7 @@ export async function checkInstance(deps: HealthDeps): Promise<Health> {
  * storage regions each is a part; as long as one works it is only `degraded`, and so it is without a read replica.
  */
 export async function checkEndToEnd(deps: HealthDeps): Promise<Health> {
+  const probe = probeFor(deps);
   const storage =
     deps.regions === undefined
       ? [probe("storage", () => deps.blobs.probe())]
@@ -152,13 +161,30 @@ async function checkFolders(folders: readonly string[]): Promise<void> {
   }
 }
 
-async function probe(name: string, work: () => Promise<void>): Promise<HealthPart> {
-  try {
-    await withTimeout(work());
-    return { name, ok: true };
-  } catch (error) {
-    return { name, ok: false, error: error instanceof Error ? error.message : "unknown error" };
+type Probe = (name: string, work: () => Promise<void>) => Promise<HealthPart>;
+
+function probeFor({ onLooked }: Pick<HealthDeps, "onLooked">): Probe {
+  return async (name, work) => {
+    try {
+      await withTimeout(work());
+    } catch (error) {
+      const part = { name, ok: false, ...failureOf(name, error), error: textOf(error) };
+      onLooked(part, error);
+      return part;
+    }
+    const part = { name, ok: true };
+    onLooked(part);
+    return part;
+  };
+}
+
+/** With what caused it: the driver's own words are there. */
+function textOf(error: unknown): string {
+  const said: string[] = [];
+  for (let each = error; each instanceof Error && said.length < maxCauses; each = each.cause) {
+    if (each.message !== "" && !said.includes(each.message)) said.push(each.message);
   }
+  return said.length === 0 ? "unknown error" : said.join(": ");
 }
 
 async function withTimeout(work: Promise<void>): Promise<void> {

@@ -7,9 +7,10 @@ import {
   type HealthDeps,
 } from "./check-health.ts";
 
-const reply = async () => (await import("./health-schema.ts")).healthReply;
+const schemas = () => import("./health-schema.ts");
+const reply = async () => (await schemas()).healthReply;
 
-/** For load balancers and watchers: 200 or 503, and which part fails. */
+/** For load balancers and watchers: 200 or 503, and which part fails; for administrators and auditors why, too. */
 export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
   const health = (name: string, summary: string, check: () => Health | Promise<Health>): Endpoint =>
     endpoint({
@@ -46,6 +47,26 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
       "Whether database, storage and tokens work, by using them; `degraded`, and 200, while one of several storage regions or the read replica fails.",
       checkWhole,
     ),
+    endpoint({
+      id: "health.get",
+      method: "GET",
+      path: "/api/v1/health",
+      can: { who: "auditor" },
+      summary:
+        "What the public health checks look at, with the errors as they come: names of hosts and folders, the database's own words. 200 also when parts fail.",
+      reply: async () => (await schemas()).detailedHealthReply,
+      handle: async () => {
+        const [instance, endtoend] = await Promise.all([checkInstance(deps), checkWhole()]);
+        return {
+          status: 200,
+          headers: { "cache-control": "no-store" },
+          body: {
+            kind: "json",
+            value: { instance: shapeDetails(instance), endtoend: shapeDetails(endtoend) },
+          },
+        };
+      },
+    }),
   ];
 }
 
@@ -53,6 +74,19 @@ function answer(health: Health): Reply {
   return {
     status: health.status === "ok" || health.status === "degraded" ? 200 : 503,
     headers: { "cache-control": "no-store" },
-    body: { kind: "json", value: health },
+    body: { kind: "json", value: shapePublic(health) },
   };
+}
+
+/** Anybody may ask, so nothing that a driver or the system said is shown. */
+function shapePublic({ status, parts }: Health) {
+  const shaped = parts.map(({ name, ok, code, told }) =>
+    ok ? { name, ok } : { name, ok, code, error: told },
+  );
+  return { status, parts: shaped };
+}
+
+function shapeDetails({ status, parts }: Health) {
+  const shaped = parts.map(({ name, ok, code, error }) => (ok ? { name, ok } : { name, ok, code, error }));
+  return { status, parts: shaped };
 }
