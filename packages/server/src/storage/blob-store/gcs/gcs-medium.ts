@@ -21,7 +21,7 @@ export function openGcsMedium(
   readKeys: (() => Promise<string>) | undefined,
   clock: Clock,
 ): ObjectMedium {
-  const identity = createGoogleIdentity(readKeys, place.signEndpoint);
+  const identity = createGoogleIdentity({ readKeys, signEndpoint: place.signEndpoint, clock });
   const session = createGcsSession(identity);
   const bucket = `${place.endpoint}/storage/v1/b/${place.bucket}/o`;
   const uploads = `${place.endpoint}/upload/storage/v1/b/${place.bucket}/o`;
