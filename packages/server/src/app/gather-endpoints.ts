@@ -12,6 +12,7 @@ import { placesOf, strayGraceOf, verifyDepsOf } from "./housekeeping-kinds.ts";
 /** Everything that the server answers. The documents and the permission matrix are made from the same list. */
 export function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint[] {
   const { stores } = areas;
+  const { signInRules } = stores.identity;
   const all: readonly Endpoint[] = [
     ...areas.registry.endpoints,
     ...stores.identity.endpoints,
@@ -30,11 +31,13 @@ export function gatherEndpoints(config: Config, areas: Areas): readonly Endpoint
       places: placesOf(stores),
       log: areas.log,
       strayGraceMs: strayGraceOf(config),
+      signInRules,
     }),
     ...verificationEndpoints({
       ...verifyDepsOf(config, stores),
       access: stores.access,
       wake: areas.jobs.wake,
+      signInRules,
     }),
     ...healthEndpoints(areas.health),
     ...metricsEndpoints(areas.metrics, config.metricsAccess),

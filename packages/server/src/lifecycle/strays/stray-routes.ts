@@ -1,3 +1,4 @@
+import { checkRecentSignIn, type SignInRules } from "../../http/check-sign-in.ts";
 import { type Endpoint, endpoint } from "../../http/endpoint.ts";
 import type { Log } from "../../lib/log.ts";
 import { clearStrays, countStrays } from "./clear-strays.ts";
@@ -7,7 +8,9 @@ import type { StrayRequest } from "./stray-schema.ts";
 const schemas = () => import("./stray-schema.ts");
 
 /** What lies in the blob store and belongs to nothing. */
-export function strayEndpoints(deps: StrayDeps & { readonly log: Log }): readonly Endpoint[] {
+export function strayEndpoints(
+  deps: StrayDeps & { readonly log: Log; readonly signInRules: Pick<SignInRules, "recentMs"> },
+): readonly Endpoint[] {
   return [
     endpoint({
       id: "garbage-collection.clear-strays",
@@ -15,12 +18,15 @@ export function strayEndpoints(deps: StrayDeps & { readonly log: Log }): readonl
       path: "/api/v1/garbage-collection/strays",
       can: { who: "administrator" },
       summary:
-        "Look for objects in the blob store that the database does not know, and remove them unless `dryRun`. Reads the whole listing of the store.",
+        "Look for objects in the blob store that the database does not know, and remove them unless `dryRun`, which only who has signed in lately may. Reads the whole listing of the store.",
       body: async () => (await schemas()).strayRequest,
       reply: async () => (await schemas()).strayReply,
       handle: async (call, request) => {
         const { dryRun } = request.body as StrayRequest; // as: checked against `body` before
-        const { signal } = call;
+        const { signal, actor } = call;
+        if (!dryRun && actor.kind === "user") {
+          checkRecentSignIn(actor, deps.clock.nowMs(), deps.signInRules.recentMs);
+        }
         const value = dryRun
           ? await countStrays(deps, signal)
           : await clearStrays(deps, call, { kinds: ["upload", "blob"], signal });
