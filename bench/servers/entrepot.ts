@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { buildProgram } from "../../tools/build-program.ts";
 import type { BenchServer } from "./bench-server.ts";
 import { freePort, spawnServer } from "./spawn-server.ts";
 
@@ -15,7 +15,7 @@ export async function startEntrepot(
 ): Promise<BenchServer> {
   mkdirSync(dataDir, { recursive: true });
   // As `npm start` does: what is measured is what is shipped.
-  execFileSync("npx", ["tsc", "-b", "packages/server"], { cwd: repository, stdio: "inherit" });
+  await buildProgram();
   const port = await freePort();
   const spawned = await spawnServer(process.execPath, ["--max-semi-space-size=2", "tools/start.mjs"], {
     url: `http://127.0.0.1:${port}/health/instance`,

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { buildProgram } from "../../tools/build-program.ts";
 
 /** One server process of this checkout, run as `npm start` runs it. */
 export interface ServerProcess {
@@ -20,7 +20,7 @@ export interface ServerOptions {
   readonly port: number;
   /** ENTREPOT_… settings beyond port, data folder and administrator. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Where the program is, if not in this checkout. */
+  /** The checkout whose sources are run, if it is not the built program of this one. */
   readonly program?: string;
   /** A network of its own to run in: its address, and the command that leads there. */
   readonly within?:
@@ -37,15 +37,18 @@ const startLimitMs = 90_000;
 /** Starts a server and resolves when it answers; throws with its output when it does not. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
   const address = options.within?.address ?? "127.0.0.1";
-  const server = [process.execPath, "--conditions=source", "packages/server/src/main.ts"] as const;
+  if (options.program === undefined) await buildProgram();
+  const file =
+    options.program === undefined
+      ? ["dist/server.js"]
+      : ["--conditions=source", "packages/server/src/main.ts"];
+  const server = [process.execPath, ...file];
   const [program, ...args] = [...(options.within?.command ?? []), ...server];
   const child = spawn(program ?? "", args, {
     cwd: options.program ?? repository,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
-      // Half of what a start takes is stripping types and compiling; what an earlier one has done is used again.
-      NODE_COMPILE_CACHE: join(tmpdir(), "entrepot-compile-cache"),
       ENTREPOT_HOST: address,
       ENTREPOT_PORT: String(options.port),
       ENTREPOT_DATA_DIR: options.dataDir,

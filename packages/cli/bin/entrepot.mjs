@@ -6,7 +6,7 @@ if (major < 24 || (major === 24 && minor < 15)) {
   process.exit(1);
 }
 const { existsSync } = await import("node:fs");
-const built = new URL("../dist/main.js", import.meta.url);
+const built = new URL("../../../dist/entrepot.js", import.meta.url);
 const source = new URL("../src/main.ts", import.meta.url);
 // A checkout may have a stale build beside newer sources, but only a checkout that says so runs from its sources then.
 const isDevelopment = process.execArgv.includes("--conditions=source");

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { programVersion } from "@entrepot/server/app/program-version";
 import { CommanderError } from "commander";
 import { createContextOf } from "./command-context.ts";
 import { takeEnvironment } from "./environment.ts";
@@ -14,7 +14,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  const program = createProgram(createContextOf(environment, catchInterrupt), readVersion());
+  const program = createProgram(createContextOf(environment, catchInterrupt), programVersion);
   await program.parseAsync(process.argv);
 } catch (error) {
   process.exitCode = tell(error);
@@ -39,10 +39,4 @@ function tell(error: unknown): number {
   process.stderr.write(`entrepot: ${sentence}\n`);
   if (environment.isDebug && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
   return exitCode;
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-  const hasVersion = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return hasVersion ? String(manifest.version) : "unknown";
 }
