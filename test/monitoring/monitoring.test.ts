@@ -66,6 +66,17 @@ test("every metric that rules and dashboard name is one that the registry tells"
   );
 });
 
+test("every figure of storage regions is on the dashboard", async () => {
+  const table = await readFile(resolve(root, "docs/reference/metrics.md"), "utf8");
+  const figures = [...table.matchAll(/^\| `(entrepot_region_[a-z_]+)`/gm)].map((match) => match[1] ?? "");
+  assert.ok(figures.length >= 10, "the table was read");
+  const shown = (await expressionsOfDashboard()).join("\n");
+  assert.deepEqual(
+    figures.filter((name) => !shown.includes(name)),
+    [],
+  );
+});
+
 test("the dashboard is of the form that Grafana takes", async () => {
   const dashboard = await readDashboard();
   assert.equal(dashboard["title"], "Entrepôt");
