@@ -29,6 +29,7 @@ import { openDatabase } from "../storage/database/open-database.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { programVersion } from "./program-version.ts";
 import { openSecretBox, type SecretKeyOptions } from "./secret-key.ts";
+import { watchedSignIn } from "./watched-sign-in.ts";
 
 /** What every command works with, the server included: the stores, and who is who. */
 export interface Stores {
@@ -61,8 +62,8 @@ export async function openStores(
 ): Promise<Stores> {
   const { tracing, waitsForMove } = options;
   const clock = systemClock;
-  const regional = await openRegionalStorage(config, clock);
-  const blobs = regional ?? (await openStorage(config, clock));
+  const regional = await openRegionalStorage(config, clock, log);
+  const blobs = regional ?? (await openStorage(config, clock, log));
   const opened = await openDatabase({
     url: config.databaseUrl,
     passwordFile: config.databasePasswordFile,
@@ -106,20 +107,30 @@ export function secretKeyOptionsOf(config: Config): SecretKeyOptions {
   };
 }
 
-async function openStorage(config: Config, clock: Clock): Promise<BlobStore> {
-  const store = await openBlobStore(config.storageUrl, clock, storageKeysOf(config));
+async function openStorage(config: Config, clock: Clock, log: Log): Promise<BlobStore> {
+  const keys = watchedSignIn(storageKeysOf(config), "storage.keysFile", log);
+  const store = await openBlobStore(config.storageUrl, clock, keys);
   const { storagePreviousUrl } = config;
   if (storagePreviousUrl === undefined) return store;
-  return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, previousStorageKeysOf(config)));
+  const previousKeys = watchedSignIn(previousStorageKeysOf(config), "storage.previousKeysFile", log);
+  return withPrevious(store, await openBlobStore(storagePreviousUrl, clock, previousKeys));
 }
 
 /** Undefined unless there are several regions. */
-async function openRegionalStorage(config: Config, clock: Clock): Promise<RegionalBlobStore | undefined> {
+async function openRegionalStorage(
+  config: Config,
+  clock: Clock,
+  log: Log,
+): Promise<RegionalBlobStore | undefined> {
   const { storageRegion: own } = config;
   if (own === undefined) return undefined;
   const places = config.storageRegions.map((place) => ({
     ...place,
-    keys: storageKeysOf({ ...config, ...ownStorageOf(place) }),
+    keys: watchedSignIn(
+      storageKeysOf({ ...config, ...ownStorageOf(place) }),
+      place.keysFileSetting ?? "storage.keysFile",
+      log.child({ region: place.name }),
+    ),
   }));
   return withRegions(await openRegions(places, own, clock));
 }

@@ -14,6 +14,8 @@ export interface RegionPlace {
   readonly sessionToken?: string;
   /** Instead of the two: looked at again while the registry runs. */
   readonly keysFile?: string;
+  /** What names that file, for messages. */
+  readonly keysFileSetting?: string;
   readonly tempUrlKey?: string;
   /** Whether everything is copied there unless a namespace says otherwise. */
   readonly isCopiedToByDefault: boolean;
@@ -101,7 +103,10 @@ export function withKeys(
     const tempUrlKey = region.tempUrlKey ?? all.storageTempUrlKey;
     const hasKeys = region.accessKey !== undefined || region.keysFile !== undefined;
     const keys = {
-      ...(all.storageKeysFile !== undefined && { keysFile: all.storageKeysFile }),
+      ...(all.storageKeysFile !== undefined && {
+        keysFile: all.storageKeysFile,
+        keysFileSetting: "storage.keysFile",
+      }),
       ...(all.storageAccessKey !== undefined && { accessKey: all.storageAccessKey }),
       ...(all.storageSecretKey !== undefined && { secretKey: all.storageSecretKey }),
       ...(all.storageSessionToken !== undefined && { sessionToken: all.storageSessionToken }),
@@ -193,7 +198,7 @@ function checkPlace(fields: Readonly<Partial<Record<string, string>>>): RegionPl
     url,
     ...(accessKey !== undefined && { accessKey }),
     ...(secretKey !== undefined && { secretKey }),
-    ...(keysFile !== undefined && { keysFile }),
+    ...(keysFile !== undefined && { keysFile, keysFileSetting: `storage.regions: keysFile of ${name}` }),
     ...(tempUrlKey !== undefined && { tempUrlKey }),
     isCopiedToByDefault: copies !== "asked",
   };

@@ -66,5 +66,9 @@ async function googleKeys(
     );
   }
   const { createFileReader } = await import("./objects/read-keys-file.ts");
-  return createFileReader(signIn.keysFile, clock, (text) => text);
+  const { parseGoogleKeys } = await import("./gcs/parse-google-keys.ts");
+  return createFileReader(signIn, clock, (text, setting) => {
+    parseGoogleKeys(text, setting);
+    return text;
+  });
 }

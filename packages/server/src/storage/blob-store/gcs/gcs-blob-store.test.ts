@@ -224,7 +224,7 @@ describe("Google Cloud Storage as a strict double has it", () => {
     await store.close();
   });
 
-  test("another key in the file is used without a restart, and the file may be away for a moment", async (t) => {
+  test("another key in the file is used without a restart, and the file may be broken or away for a moment", async (t) => {
     const next = createTestAccount("next");
     const file = join(folder, "rotated.json");
     await writeFile(file, server.account.keyFile);
@@ -234,6 +234,9 @@ describe("Google Cloud Storage as a strict double has it", () => {
     await store.probe();
     await writeFile(file, next.keyFile);
     server.know(next);
+    nowMs += 2_000;
+    await store.probe();
+    await writeFile(file, '{"type":"service_account"');
     nowMs += 2_000;
     await store.probe();
     await rm(file);

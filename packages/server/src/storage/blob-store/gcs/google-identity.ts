@@ -1,6 +1,7 @@
 import { type AuthClient, ExternalAccountClient, GoogleAuth, JWT } from "google-auth-library";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
+import { notGoogleKeys, parseGoogleKeys } from "./parse-google-keys.ts";
 
 /**
  * Who we are to Google: asked before each request, as tokens end and key files change. Everything answers within the deadline, whatever the library
@@ -117,7 +118,7 @@ function openIdentity(text: string | undefined, timeout: number): KnownIdentity 
     const auth = new GoogleAuth({ scopes: signingScopes, projectId: "none", clientOptions });
     return { auth, email: undefined };
   }
-  const keys = parseKeys(text);
+  const keys = parseGoogleKeys(text);
   if (keys.type === "service_account") {
     const { client_email: email, private_key: key, private_key_id: keyId } = keys;
     const client = new JWT({ email, key, keyId, scopes: signingScopes, transporterOptions });
@@ -130,41 +131,10 @@ function openIdentity(text: string | undefined, timeout: number): KnownIdentity 
       typeof ExternalAccountClient.fromJSON
     >[0],
   );
-  if (client === null) throw noKeys();
+  if (client === null) throw notGoogleKeys();
   // Google signs only as a service account: an identity that takes the part of none cannot.
   const [, email] = /\/serviceAccounts\/([^/:]+):/.exec(keys.service_account_impersonation_url ?? "") ?? [];
   return { auth: new GoogleAuth({ authClient: client }), email };
-}
-
-interface KeyFile {
-  readonly type: "service_account" | "external_account";
-  readonly client_email: string;
-  readonly private_key: string;
-  readonly private_key_id: string;
-  readonly service_account_impersonation_url: string | undefined;
-}
-
-/** The file as it is; `UNAVAILABLE` when it is of no kind that we take. */
-function parseKeys(text: string): KeyFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw noKeys();
-  }
-  if (typeof value !== "object" || value === null || !("type" in value)) throw noKeys();
-  const isText = (name: string) => typeof Reflect.get(value, name) === "string";
-  const isServiceAccount =
-    value.type === "service_account" && isText("client_email") && isText("private_key");
-  if (!isServiceAccount && value.type !== "external_account") throw noKeys();
-  return value as KeyFile; // as: checked above
-}
-
-function noKeys(): AppError {
-  return new AppError(
-    "UNAVAILABLE",
-    "storage.keysFile is no key file of Google's: those are JSON with the type service_account or external_account",
-  );
 }
 
 async function explained<T>(work: Promise<T>): Promise<T> {

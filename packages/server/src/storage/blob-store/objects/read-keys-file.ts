@@ -1,30 +1,53 @@
 import { readFile } from "node:fs/promises";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
-import type { StorageKeys, StorageSignIn } from "./storage-keys.ts";
+import type { StorageKeys, StorageKeysFile, StorageSignIn } from "./storage-keys.ts";
 
 /** A file is looked at again when this has passed. */
 const freshMs = 1_000;
+/** So often it is told that a file still cannot be used. */
+const tellEveryMs = 600_000;
 const maxBytes = 65_536;
 
 /**
- * Reads a file's text as often as it is asked for, at most once a second. When it cannot be read, or is not what `check` takes, what was read before goes
- * on being used: files are written while they are read. `UNAVAILABLE` when there is nothing before.
+ * Reads a file's text as often as it is asked for, at most once a second. When it cannot be read, or is not what `parse` takes, what was read before goes
+ * on being used, and `onChange` is told when that lasts: files are written while they are read, so one such look says nothing. `UNAVAILABLE` when there is nothing before. `parse` is
+ * given the text and the name of the setting for its messages, which must not quote the text.
  */
 export function createFileReader<T>(
-  file: string,
+  source: StorageKeysFile,
   clock: Clock,
-  parse: (text: string) => T,
+  parse: (text: string, setting: string) => T,
 ): () => Promise<T> {
+  const { keysFile, setting = "storage.keysFile", onChange = () => {} } = source;
   let known: { readonly value: T; readonly readAtMs: number } | undefined;
   let reading: Promise<T> | undefined;
+  let failures = 0;
+  let toldAtMs: number | undefined;
+
+  function worked(): void {
+    if (toldAtMs !== undefined) onChange({ isUsable: true });
+    [failures, toldAtMs] = [0, undefined];
+  }
+
+  function failed({ message }: AppError): void {
+    failures += 1;
+    const nowMs = clock.nowMs();
+    const isDue = toldAtMs === undefined || Math.abs(nowMs - toldAtMs) >= tellEveryMs;
+    if (failures < 2 || !isDue) return;
+    toldAtMs = nowMs;
+    onChange({ isUsable: false, reason: message });
+  }
 
   async function read(): Promise<T> {
     try {
-      const text = (await readFile(file, "utf8")).slice(0, maxBytes);
-      known = { value: parse(text), readAtMs: clock.nowMs() };
+      const text = (await readFile(keysFile, "utf8")).slice(0, maxBytes);
+      known = { value: parse(text, setting), readAtMs: clock.nowMs() };
+      worked();
     } catch (error) {
-      if (known === undefined) throw unreadable(error);
+      const told = unreadable(error, setting);
+      if (known === undefined) throw told;
+      failed(told);
       known = { value: known.value, readAtMs: clock.nowMs() };
     } finally {
       reading = undefined;
@@ -43,18 +66,18 @@ export function createFileReader<T>(
 /** The keys as they are now. `UNAVAILABLE` when a file has none. */
 export function createKeyReader(signIn: StorageSignIn, clock: Clock): () => Promise<StorageKeys> {
   if (!("keysFile" in signIn)) return async () => signIn;
-  const { keysFile, tempUrlKey } = signIn;
-  return createFileReader(keysFile, clock, (text) => ({ ...parseKeys(text), tempUrlKey }));
+  const { tempUrlKey } = signIn;
+  return createFileReader(signIn, clock, (text, setting) => ({ ...parseKeys(text, setting), tempUrlKey }));
 }
 
 /** JSON with `accessKey`, `secretKey`, `sessionToken`; or the first profile of a credentials file as AWS has it. */
-function parseKeys(text: string): StorageKeys {
+function parseKeys(text: string, setting: string): StorageKeys {
   const found = text.trimStart().startsWith("{") ? parseJson(text) : parseProfile(text);
   const { accessKey, secretKey, sessionToken } = found;
   if (!accessKey || !secretKey) {
     throw new AppError(
       "UNAVAILABLE",
-      "storage.keysFile has no keys: it is JSON with accessKey and secretKey, or lines with aws_access_key_id and aws_secret_access_key",
+      `${setting} has no keys: it is JSON with accessKey and secretKey, or lines with aws_access_key_id and aws_secret_access_key`,
     );
   }
   return { accessKey, secretKey, sessionToken: sessionToken || undefined };
@@ -84,9 +107,9 @@ function parseProfile(text: string): FoundKeys {
   };
 }
 
-function unreadable(error: unknown): AppError {
+function unreadable(error: unknown, setting: string): AppError {
   if (error instanceof AppError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "not of its form";
   // Without the cause: a parser's message quotes what it read.
-  return new AppError("UNAVAILABLE", `storage.keysFile cannot be read (${code})`);
+  return new AppError("UNAVAILABLE", `${setting} cannot be read (${code})`);
 }

@@ -11,6 +11,14 @@ export interface StorageKeys {
 export interface StorageKeysFile {
   readonly keysFile: string;
   readonly tempUrlKey?: string | undefined;
+  /** The setting that names the file, as messages say it; absent = `storage.keysFile`. */
+  readonly setting?: string;
+  /** Told when the file cannot be used and the keys before are used on, anew every few minutes while that is so; and when it can be used again. */
+  readonly onChange?: (change: KeysFileChange) => void;
 }
+
+export type KeysFileChange =
+  | { readonly isUsable: false; readonly reason: string }
+  | { readonly isUsable: true };
 
 export type StorageSignIn = StorageKeys | StorageKeysFile;
