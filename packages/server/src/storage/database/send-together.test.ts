@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sql } from "kysely";
 import { AppError } from "../../lib/app-error.ts";
 import type { Queryable, Tx } from "./database.ts";
 import { isUniqueViolation } from "./database-error.ts";
@@ -120,6 +121,28 @@ eachDatabase((open) => {
       (error) => !(error instanceof AppError),
     );
     assert.deepEqual(await stored(database.read), ["a"]);
+  });
+
+  test("an answer that cannot be read never makes what was carried out look as if it had failed", async (t) => {
+    const database = await open(t, { poolSize: 1 });
+    const tooLarge = (tx: Queryable, name: string) =>
+      lease(tx, name).returning(sql<number>`9007199254740993`.as("large"));
+    const outcomes = [
+      () => database.transaction((tx) => commitTogether(tx, [lease(tx, "a"), tooLarge(tx, "b")])),
+      () => database.transaction((tx) => sendTogether(tx, [lease(tx, "c"), tooLarge(tx, "d")])),
+    ];
+    for (const work of outcomes) {
+      const before = await stored(database.read);
+      const error: unknown = await work().then(
+        () => assert.fail("it must fail"),
+        (thrown: unknown) => thrown,
+      );
+      const isCarriedOut = (await stored(database.read)).length > before.length;
+      const isToldSo = error instanceof AppError && /^the change was made/.test(error.message);
+      assert.equal(isToldSo, isCarriedOut, String(error));
+      if (isToldSo) assert.deepEqual([error.code, error.retryAfterSeconds], ["INTERNAL", undefined]);
+      await database.transaction((tx) => lease(tx, `usable ${before.length}`).execute());
+    }
   });
 
   test("runs many at once, prepared and not", async (t) => {

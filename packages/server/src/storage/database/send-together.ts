@@ -27,7 +27,7 @@ export async function sendTogether<const Statements extends readonly Statement[]
 /**
  * As `sendTogether`, and commits: on PostgreSQL in the same round trip. For the last statements of a transaction, whose rows cannot change the
  * outcome any more: what must hold is looked at before, under a lock, or is a condition of each statement. Everything that is sent in the transaction
- * afterwards is refused, and so the work should return at once.
+ * afterwards is refused, and so the work should return at once. `INTERNAL` that says so when PostgreSQL committed and a value that it returned cannot be read.
  */
 export async function commitTogether<const Statements extends readonly Statement[]>(
   tx: Tx,

@@ -9,6 +9,7 @@ import {
   type QueryResult,
 } from "kysely";
 import type { Pool, PoolClient } from "pg";
+import { AppError } from "../../../lib/app-error.ts";
 import { checkedParameters } from "../checked-parameters.ts";
 import {
   connectionLost,
@@ -19,7 +20,7 @@ import {
 import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import type { FlightConnection } from "../send-together.ts";
 import type { Turns } from "../turns.ts";
-import { type FlightResult, type FlightStatement, sendFlight } from "./statement-flight.ts";
+import { type FlightResult, type FlightStatement, sendFlight, UnreadableResult } from "./statement-flight.ts";
 import type { SilenceWatch } from "./watch-silence.ts";
 
 export interface PostgresDialectOptions {
@@ -143,10 +144,20 @@ class PostgresConnection implements FlightConnection {
       if (thenCommit) this.#committed(results.at(-1));
       return results.slice(begins.length, begins.length + queries.length);
     } catch (error) {
+      if (error instanceof UnreadableResult && this.#isCarriedOut(error, thenCommit)) throw resultLost(error);
       // The server fails the transaction by itself, but not for a statement that was refused here.
       if (this.#transaction !== "none") this.#transaction = "failed";
       throw error;
     }
+  }
+
+  /** Whether the server has made changes that no rollback takes back, though their results are lost. */
+  #isCarriedOut({ results }: UnreadableResult, thenCommit: boolean): boolean {
+    if (this.#transaction === "none") return results.some(({ command }) => changesRows(command));
+    if (!thenCommit || results.at(-1)?.command !== "COMMIT") return false;
+    this.#isServerInside = false;
+    this.#transaction = "committed";
+    return true;
   }
 
   #committed(result: FlightResult | undefined): void {
@@ -216,6 +227,13 @@ function plain(text: string): FlightStatement {
 
 function transactionFailed(): Error {
   return new Error("the transaction has failed; only a rollback is possible");
+}
+
+/** Trying again would do it twice, so it must not look like a failure that had no effect. */
+function resultLost(cause: UnreadableResult): AppError {
+  const sentence =
+    "the change was made, but what the database answered to it cannot be read; do not repeat it";
+  return new AppError("INTERNAL", sentence, { cause });
 }
 
 function changesRows(command: string): boolean {

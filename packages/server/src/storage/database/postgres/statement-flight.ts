@@ -16,10 +16,22 @@ export interface FlightResult {
   readonly rows: readonly Readonly<Record<string, unknown>>[];
 }
 
+/** The server carried out every statement of a flight, and one of the values that it returned cannot be read. */
+export class UnreadableResult extends RangeError {
+  override readonly name = "UnreadableResult";
+  /** Of the statements, without the rows that could not be read. */
+  readonly results: readonly FlightResult[];
+
+  constructor(cause: Error, results: readonly FlightResult[]) {
+    super(cause.message, { cause });
+    this.results = results;
+  }
+}
+
 /**
  * Sends statements all at once and waits once for their results: one round trip, however many they are. They run in their order, each sees what
  * those before it did. When one fails the server carries out none of those after it, `commit` included, and the flight throws that error. So
- * `begin`, writes and `commit` in one flight are all carried out or none.
+ * `begin`, writes and `commit` in one flight are all carried out or none. `UnreadableResult` = all were, but what they returned is lost.
  *
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING: one Sync for all is what makes the server skip. The
  * `pipeline` option of pg sends one after each statement: there, writes would go on after a `begin` that failed.
@@ -132,11 +144,12 @@ class Flight implements Submittable {
   }
 
   handleError(error: Error): void {
-    this.callback(this.#refused ?? error, []);
+    this.callback(error, []);
   }
 
   handleReadyForQuery(): void {
-    this.callback(this.#refused ?? null, this.#results);
+    const refused = this.#refused;
+    this.callback(refused === undefined ? null : new UnreadableResult(refused, this.#results), this.#results);
   }
 }
 
