@@ -112,7 +112,44 @@ const cases: readonly Case[] = [
     line: "org create acme",
     reply: { status: 409, title: "CONFLICT", detail: "another writer" },
     exitCode: 6,
-    sentence: /\(409\); if somebody else is at it, try again$/,
+    sentence: /another writer \(409\); look how it is now, and repeat this if it is still wanted$/,
+  },
+  {
+    what: "what has ended meanwhile",
+    line: "jobs cancel 1",
+    reply: { status: 409, title: "CONFLICT", detail: "the job has ended already: it is done" },
+    exitCode: 6,
+    sentence: /it is done \(409\); look how it is now, and repeat this if it is still wanted$/,
+  },
+  {
+    what: "a backup in a folder that is not there",
+    line: "restore /nowhere",
+    exitCode: 2,
+    sentence: /^there is no backup in \/nowhere$/,
+  },
+  {
+    what: "a backup in a file",
+    line: "restore CA ",
+    exitCode: 2,
+    sentence: /backup\.json": what stands before it is a file, not a folder$/,
+  },
+  {
+    what: "a database of PostgreSQL to back up",
+    line: "backup /nowhere --config PG",
+    exitCode: 2,
+    sentence: /^this backs up SQLite; for PostgreSQL/,
+  },
+  {
+    what: "a database that is not there to back up",
+    line: "backup /nowhere --config FRESH",
+    exitCode: 2,
+    sentence: /^there is no database at /,
+  },
+  {
+    what: "a database that does not answer",
+    line: "verify --config PG",
+    exitCode: 7,
+    sentence: /^the database does not answer/,
   },
   {
     what: "nobody who listens",
@@ -223,6 +260,11 @@ describe("what a person is told when something is wrong", () => {
     const auth = Buffer.from("anna:secret").toString("base64");
     const hosts = [hostOf(server), hostOf(tls), "127.0.0.1:1"];
     const auths = Object.fromEntries(hosts.map((host) => [host, { auth }]));
+    await writeFile(
+      join(folder, "pg.yaml"),
+      `dataDir: ${folder}\nsecretKey: ${"a".repeat(44)}\ndatabase:\n  url: postgres://nobody@127.0.0.1:1/none\n`,
+    );
+    await writeFile(join(folder, "fresh.yaml"), `dataDir: ${join(folder, "fresh")}\n`);
     await writeFile(join(folder, "config.json"), JSON.stringify({ auths }));
   });
   after(async () => {
@@ -240,6 +282,9 @@ describe("what a person is told when something is wrong", () => {
         .replace("HOST", hostOf(server))
         .replace("TLS", hostOf(tls))
         .replace("CA ", `${join(folder, "other.crt")} `)
+        .replace("PG", join(folder, "pg.yaml"))
+        .replace("FRESH", join(folder, "fresh.yaml"))
+        .trim()
         .split(" ");
       const environment = {
         dockerConfigDir: folder,

@@ -17,6 +17,8 @@ export function explainFailure(error: unknown): ExplainedFailure {
   if (error instanceof Error && error.name === "ConfigError") {
     return { sentence: message, exitCode: exitCodes.usage };
   }
+  const own = ownExitCode(error);
+  if (own !== undefined) return { sentence: message, exitCode: own };
   const file = fileProblem(error);
   if (file !== undefined) return { sentence: file, exitCode: exitCodes.usage };
   if (!(error instanceof RegistryError)) return { sentence: message, exitCode: exitCodes.failed };
@@ -77,7 +79,29 @@ const loginAdvice =
 
 function adviceWhenTaken(code: string): string {
   if (code === "ALREADY_EXISTS") return "take another name, or change what is there";
-  return code === "CONFLICT" ? "if somebody else is at it, try again" : "";
+  return code === "CONFLICT" ? "look how it is now, and repeat this if it is still wanted" : "";
+}
+
+/** Of what the server's own code refuses when a command runs it on this machine: as if a registry had answered so. Its sentences say what to do. */
+function ownExitCode(error: unknown): ExitCode | undefined {
+  if (!(error instanceof Error) || error.name !== "AppError" || !("code" in error)) return undefined;
+  switch (error.code) {
+    case "REQUEST_INVALID":
+    case "UNSUPPORTED":
+      return exitCodes.usage;
+    case "NOT_FOUND":
+      return exitCodes.missing;
+    case "ALREADY_EXISTS":
+    case "IN_USE":
+    case "CONFLICT":
+      return exitCodes.conflict;
+    case "UNAVAILABLE":
+    case "OVERLOADED":
+    case "STORAGE_FULL":
+      return exitCodes.unreachable;
+    default:
+      return exitCodes.failed;
+  }
 }
 
 function adviceWhenUnreachable(error: RegistryError): string {
@@ -102,6 +126,8 @@ function fileProblem(error: unknown): string | undefined {
       return `there is no file ${path}`;
     case "EACCES":
       return `the file ${path} may not be read or written by you`;
+    case "ENOTDIR":
+      return `there is no ${path}: what stands before it is a file, not a folder`;
     case "EISDIR":
       return `${path} is a folder, not a file`;
     default:

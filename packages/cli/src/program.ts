@@ -44,6 +44,7 @@ import { trustRuleCommand } from "./commands/trust-rule-command.ts";
 import { userCommand } from "./commands/user-command.ts";
 import { verifyCommand } from "./commands/verify-command.ts";
 import { addGlobalOptions } from "./global-options.ts";
+import { keepPlausibleGuess } from "./plausible-guess.ts";
 
 /** Every command. Parsing throws a `CommanderError` instead of ending the process. */
 export function createProgram(contextOf: ContextOf, version: string): Command {
@@ -133,6 +134,7 @@ function prepare(command: Command): void {
   command
     .exitOverride()
     .showHelpAfterError("(run it with --help to see what it takes)")
+    .configureOutput({ outputError: (text, write) => write(keepPlausibleGuess(text)) })
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: inheritedOptions });
   for (const child of command.commands) {
     const [, name] = otherNames.find(([usual]) => usual === child.name()) ?? [];

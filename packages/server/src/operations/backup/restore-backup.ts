@@ -34,8 +34,8 @@ const readBytes = 1_048_576;
 
 /**
  * Brings a backup back into an empty place. The database gets its name last, so that an interrupted run leaves nothing that looks like a registry; what it has put
- * into storage must then be removed by hand. Every blob is checked against its digest. `REQUEST_INVALID` when there is something already, or when the
- * backup is damaged.
+ * into storage must then be removed by hand. Every blob is checked against its digest. `ALREADY_EXISTS` when there is something already, `REQUEST_INVALID`
+ * when there is no backup or it is damaged.
  */
 export async function restoreBackup(
   deps: RestoreDeps,
@@ -66,19 +66,12 @@ export async function restoreBackup(
 }
 
 async function checkEmpty(deps: RestoreDeps, content: BackupContent): Promise<void> {
-  if (await isThere(deps.databaseFile))
-    throw invalid(
-      `there is a database already: ${deps.databaseFile}; a backup is restored into an empty place only`,
-    );
+  if (await isThere(deps.databaseFile)) throw taken(`there is a database already: ${deps.databaseFile}`);
   if (content.secretKey === "file" && (await isThere(deps.secretKeyFile))) {
-    throw invalid(
-      `there is a secret key already: ${deps.secretKeyFile}; a backup is restored into an empty place only`,
-    );
+    throw taken(`there is a secret key already: ${deps.secretKeyFile}`);
   }
   for await (const { name } of deps.blobs.list()) {
-    throw invalid(
-      `the storage is not empty, it holds ${name}; a backup is restored into an empty place only`,
-    );
+    throw taken(`the storage is not empty, it holds ${name}`);
   }
 }
 
@@ -185,6 +178,10 @@ async function flush(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+function taken(what: string): AppError {
+  return new AppError("ALREADY_EXISTS", `${what}; a backup is restored into an empty place only`);
 }
 
 function invalid(message: string): AppError {

@@ -138,7 +138,7 @@ eachDatabase((open) => {
         (thrown: unknown) => thrown,
       );
       const isCarriedOut = (await stored(database.read)).length > before.length;
-      const isToldSo = error instanceof AppError && /^the change was made/.test(error.message);
+      const isToldSo = error instanceof AppError && error.message.startsWith("the change was made");
       assert.equal(isToldSo, isCarriedOut, String(error));
       if (isToldSo) assert.deepEqual([error.code, error.retryAfterSeconds], ["INTERNAL", undefined]);
       await database.transaction((tx) => lease(tx, `usable ${before.length}`).execute());
