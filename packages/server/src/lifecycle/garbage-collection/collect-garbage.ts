@@ -1,3 +1,4 @@
+import { setImmediate as letOthers } from "node:timers/promises";
 import { byPartOfRegistry } from "../../activity/audit/record-audit.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -51,8 +52,11 @@ export interface Collected {
   readonly bytes: number;
 }
 
-/** Rows in one transaction or one look: short enough that a push waits milliseconds at most. */
-const batchSize = 100;
+/**
+ * Rows in one transaction or one look: short enough that a push waits milliseconds at most, and that no statement keeps SQLite, which works on this
+ * process's own thread, for more than one or two.
+ */
+const batchSize = 50;
 /** Links, then blobs, then bytes, so many of each at most before it is the next one's turn: room is made from the beginning, not at the end of a long pass. */
 const sliceSize = 1_000;
 /** Bytes that are removed from the blob store at once: an object store answers each request late, but many together. */
@@ -150,6 +154,7 @@ async function collectLinks(deps: GarbageDeps, beforeMs: number, round: Round): 
         if (!(await lockRepositoryForDelete(tx, repositoryId))) return 0;
         const digests = links.map((link) => link.digest);
         const blobIds = await deleteUnnamedLinks(tx, { repositoryId, digests, beforeMs });
+        await letOthers();
         await markUnlinkedBlobs(tx, blobIds, deps.clock.nowMs());
         return blobIds.length;
       });

@@ -1,3 +1,4 @@
+import { setImmediate as letOthers } from "node:timers/promises";
 import { type Digest, parseDigest } from "@entrepot/oci/digest";
 import { sql } from "kysely";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
@@ -112,6 +113,7 @@ export async function deleteUnnamedLinks(
     .where("digest", "in", named)
     .where("unreferenced_since_ms", "is not", null)
     .execute();
+  await letOthers();
   const removed = await tx
     .deleteFrom("repository_blobs")
     .where("repository_id", "=", links.repositoryId)
@@ -163,6 +165,7 @@ export async function deleteUnlinkedBlobs(
   // Locked first: a link that comes now waits, and those that came before are seen by the statements below.
   const held = (await skipLocked(tx, forUpdate(tx, candidates)).execute()).map(({ id }) => id);
   if (held.length === 0) return { deleted: 0, revived: 0 };
+  await letOthers();
   const isOneOfThem = sql<boolean>`blobs.id ${oneOfIds(tx, held)}`;
   const revived = await tx
     .updateTable("blobs")
@@ -174,6 +177,7 @@ export async function deleteUnlinkedBlobs(
       ),
     )
     .executeTakeFirst();
+  await letOthers();
   await tx
     .insertInto("blob_deletions")
     .columns(["location", "digest", "size_bytes", "not_before_ms"])
@@ -191,6 +195,7 @@ export async function deleteUnlinkedBlobs(
     )
     .onConflict((conflict) => conflict.column("location").doNothing())
     .execute();
+  await letOthers();
   const deleted = await tx
     .deleteFrom("blobs")
     .where(isOneOfThem)

@@ -12,6 +12,7 @@ import type { OpenDatabaseOptions } from "../open-database-options.ts";
 import { statementLog } from "../statement-log.ts";
 import type { Tables } from "../tables.ts";
 import { createTurns } from "../turns.ts";
+import { createCheckpointer } from "./checkpointer.ts";
 import { createCommitFlusher } from "./commit-flusher.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { createSqliteDialect } from "./sqlite-dialect.ts";
@@ -87,8 +88,9 @@ function useWal(db: DatabaseSync, isDurable: boolean): void {
     throw new AppError("UNAVAILABLE", "the database's file system does not support SQLite's write-ahead log");
   }
   db.exec(`pragma synchronous = ${isDurable ? "normal" : "off"}`);
-  // A checkpoint every 2000 pages (8 MiB), and a log that a long read has made large is cut down to 64 MiB afterwards.
-  db.exec("pragma wal_autocheckpoint = 2000; pragma journal_size_limit = 67108864");
+  // Checkpoints are made by a thread of their own (checkpointer.ts): by the connection that commits only when that one does not keep up, from 80 MiB on, or where there
+  // is none, from 8 MiB on. A log that a long read has made large is cut down to 64 MiB afterwards.
+  db.exec(`pragma wal_autocheckpoint = ${isDurable ? 20_000 : 2_000}; pragma journal_size_limit = 67108864`);
 }
 
 async function migrateFile(writeDb: DatabaseSync, options: OpenDatabaseOptions): Promise<void> {
@@ -120,6 +122,7 @@ async function createDatabase(
   const log = how.isDurable ? await open(`${file}-wal`, "r+") : undefined;
   const flusher = createCommitFlusher(async () => log?.datasync(), options.log);
   await flusher.flush(); // what the migrations wrote
+  const checkpointer = log && createCheckpointer(file, log, options.log);
   // On the write connection, for which its own commits do not count as changes (https://www.sqlite.org/pragma.html#pragma_data_version).
   const dataVersion = writeDb.prepare("pragma data_version");
 
@@ -138,6 +141,7 @@ async function createDatabase(
   async function runTransaction<T>(work: (tx: Tx) => Promise<T>, isDurable: boolean): Promise<T> {
     flusher.assertHealthy();
     const result = await writer.transaction().execute(work);
+    checkpointer?.committed();
     if (isDurable) await flusher.flush();
     return result;
   }
@@ -146,6 +150,7 @@ async function createDatabase(
     await turns.close();
     await Promise.allSettled(unfinished); // those that still wait for their flush
     await flusher.flush().catch(() => {}); // logged; nobody waits for a commit any more
+    await checkpointer?.close();
     await log?.close();
     await Promise.all([writer.destroy(), reader.destroy()]);
     readDb.close();

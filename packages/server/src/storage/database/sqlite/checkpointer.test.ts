@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { existsSync, statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { silentLog } from "../../../lib/log.ts";
+import type { Database } from "../database.ts";
+import { openSqlite } from "./open-sqlite.ts";
+
+/** Less than what makes the connection that commits do it. */
+const writtenBytes = 12 << 20;
+
+test("what was written gets into the database file by a thread, beside commits that go on", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-test-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, "entrepot.db");
+  const open = () =>
+    openSqlite(file, { url: `sqlite:${file}`, poolSize: 1, acquireTimeoutMs: 10_000, log: silentLog });
+  const database = await open();
+  const before = statSync(file).size;
+  for (let n = 0; n < writtenBytes / 65_536; n++) await writeLease(database, `${n}`);
+  assert.ok(statSync(file).size < before + writtenBytes / 2, "no commit has made a checkpoint by itself");
+  const deadline = performance.now() + 30_000;
+  for (let n = 0; statSync(file).size < before + writtenBytes; n++) {
+    assert.ok(performance.now() < deadline, "the log is never copied");
+    await writeLease(database, `beside ${n}`);
+    await wait(50);
+  }
+  await database.close();
+  assert.ok(!existsSync(`${file}-wal`), "the thread's connection keeps no log behind");
+  const again = await open();
+  const { count } = await again.read
+    .selectFrom("leases")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("name", "not like", "beside%")
+    .executeTakeFirstOrThrow();
+  assert.equal(Number(count), writtenBytes / 65_536);
+  await again.close();
+});
+
+async function writeLease(database: Database, name: string): Promise<void> {
+  await database.transaction(
+    (tx) =>
+      tx
+        .insertInto("leases")
+        .values({ name, holder: "x".repeat(65_536), expires_at_ms: 0 })
+        .execute(),
+    { durable: false },
+  );
+}
