@@ -10,9 +10,17 @@ import type { DuePlacement } from "./blob-placement-store.ts";
 const answerMs = 15_000;
 const chunkBytes = 1_048_576;
 
+/** What a copy came to. */
+export interface Copied {
+  /** False = it was there, whole, before anybody copied it now. */
+  readonly isNew: boolean;
+  readonly bytes: number;
+}
+
 /**
- * Puts a blob into a region, under the location that it has everywhere, from whichever other region has it; checked against its digest before it counts. Tells
- * how many bytes were copied: 0 when it was there. One copy of a blob to a region at a time: the caller sees to that. May be repeated after a crash.
+ * Puts a blob into a region, under the location that it has everywhere, from whichever other region has it; checked against its digest before it counts, and
+ * seen to be there whole afterwards. One copy of a blob to a region at a time is for the caller to see to; should two meet all the same, each ends with
+ * a whole copy or an error, after which the next attempt makes one. May be repeated after a crash.
  * `DIGEST_INVALID` when the bytes that were read are others; whatever the regions throw else.
  */
 export async function copyBlob(
@@ -20,38 +28,26 @@ export async function copyBlob(
   blob: Pick<DuePlacement, "digest" | "sizeBytes" | "location">,
   target: Region,
   signal: AbortSignal,
-): Promise<number> {
-  // Of one without bytes nothing can be read to see that it is there: it is written once more.
-  if (blob.sizeBytes > 0 && (await hasBlob(target, blob))) return 0;
+): Promise<Copied> {
+  if (await hasBlob(target, blob)) return { isNew: false, bytes: 0 };
   const reader = await regional.openOutside(target.name, blob.location);
   try {
     // Something that is not whole may lie there, which a commit would find and keep.
-    if (blob.sizeBytes > 0) await inRegion(target, answerMs, (store) => store.deleteBlob(blob.location));
-    return await writeCopy(blob, reader, target, signal);
+    await inRegion(target, answerMs, (store) => store.deleteBlob(blob.location));
+    const bytes = await writeCopy(blob, reader, target, signal);
+    if (!(await hasBlob(target, blob))) throw new Error("the copy was taken apart while it was made");
+    return { isNew: true, bytes };
   } finally {
     await reader.close();
   }
 }
 
-/** Whether the region has a blob of that size at the location. Its end is read: that it can be opened may be remembered from before it was removed. */
-export async function hasBlob(
+/** Whether the region has the blob at the location, whole. */
+export function hasBlob(
   region: Region,
-  blob: Pick<DuePlacement, "sizeBytes" | "location">,
+  { location, sizeBytes }: Pick<DuePlacement, "sizeBytes" | "location">,
 ): Promise<boolean> {
-  try {
-    return await inRegion(region, answerMs, async (store) => {
-      const reader = await store.openBlob(blob.location);
-      try {
-        if (reader.sizeBytes !== blob.sizeBytes) return false;
-        return blob.sizeBytes === 0 || (await reader.read(Buffer.alloc(1), blob.sizeBytes - 1)) === 1;
-      } finally {
-        await reader.close();
-      }
-    });
-  } catch (error) {
-    if (error instanceof AppError && error.code === "BLOB_UNKNOWN") return false;
-    throw error;
-  }
+  return inRegion(region, answerMs, (store) => store.hasWhole(location, sizeBytes));
 }
 
 async function writeCopy(
@@ -63,7 +59,7 @@ async function writeCopy(
   const { uploadId } = partsOfLocation(blob.location);
   const hash = createHash(digestAlgorithm(blob.digest));
   const writer = await inRegion(target, answerMs, (store) => store.openUpload(uploadId, 0));
-  let isWhole = false;
+  let isRight = true;
   try {
     try {
       for (let position = 0; position < reader.sizeBytes; ) {
@@ -80,8 +76,8 @@ async function writeCopy(
     } finally {
       await writer.close();
     }
-    isWhole = hash.digest("hex") === digestHex(blob.digest);
-    if (!isWhole) {
+    isRight = hash.digest("hex") === digestHex(blob.digest);
+    if (!isRight) {
       throw new AppError("DIGEST_INVALID", "the bytes that another region gave are not those of the digest");
     }
     signal.throwIfAborted();
@@ -92,8 +88,8 @@ async function writeCopy(
     if (location !== blob.location) throw new Error("a copy came to lie at another location");
     return sizeBytes;
   } catch (error) {
-    // What is left there is written over by the next attempt. Another copier's, when this one was stopped, is not ours to touch.
-    if (!target.watch.isDown() && !signal.aborted) {
+    // Only what is known to be wrong. Else it may be another copier's by now, and what is left is written over by the next attempt.
+    if (!isRight && !target.watch.isDown() && !signal.aborted) {
       await inRegion(target, answerMs, (store) => store.discardUpload(uploadId)).catch(() => {});
     }
     throw error;

@@ -5,7 +5,7 @@ import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
 import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
 import type { Database } from "../../storage/database/database.ts";
-import { acquireLease, releaseLease } from "../../storage/database/lease-store.ts";
+import { acquireLeaseFor, releaseLease } from "../../storage/database/lease-store.ts";
 import {
   type DuePlacement,
   findStates,
@@ -93,25 +93,20 @@ async function underLease(
   work: (held: AbortSignal) => Promise<Round>,
 ): Promise<Round> {
   const lease = { name: `region:${region.name}`, holder: deps.instanceId };
-  const acquire = () => {
-    const nowMs = deps.clock.nowMs();
-    return deps.database.transaction(
-      (tx) => acquireLease(tx, { ...lease, nowMs, untilMs: nowMs + leaseMs }),
-      {
-        durable: false,
-      },
-    );
-  };
+  const acquire = () =>
+    deps.database.transaction((tx) => acquireLeaseFor(tx, { ...lease, forMs: leaseMs }), { durable: false });
+  // From before it was asked for: the answer may have been long on its way.
+  let renewedAt = performance.now();
   if (!(await acquire())) return nothing;
   const lost = new AbortController();
   const held = AbortSignal.any([signal, lost.signal]);
-  let renewedAt = performance.now();
   const timer = setInterval(() => {
     // A lease that could not be renewed in its time is somebody else's, whatever the clock says.
     if (performance.now() - renewedAt > leaseMs - renewMs / 2) lost.abort(new Error("the lease ran out"));
+    const askedAt = performance.now();
     acquire().then(
       (isOurs) => {
-        if (isOurs) renewedAt = performance.now();
+        if (isOurs) renewedAt = askedAt;
         else lost.abort(new Error("another process does this now"));
       },
       () => {},
@@ -196,12 +191,12 @@ async function copyTo(
   blob: DuePlacement,
   signal: AbortSignal,
 ): Promise<void> {
-  const bytes = await copyBlob(regional, blob, region, signal);
+  const { isNew, bytes } = await copyBlob(regional, blob, region, signal);
   const nowMs = clock.nowMs();
   const isWanted = await database.transaction((tx) => markPlaced(tx, blob, region.name, nowMs));
   if (!isWanted) {
     // Only what was written here: what was there before may be all that there is.
-    if (bytes > 0) await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
+    if (isNew) await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
     return;
   }
   onCopied(region.name, bytes, nowMs - blob.sinceMs);

@@ -116,7 +116,10 @@ async function whatIsWrong(
       if (reader.sizeBytes !== blob.sizeBytes) {
         return { kind: "blob-damaged", detail: `has ${reader.sizeBytes} bytes, not ${blob.sizeBytes}` };
       }
-      if (!options.hash) return undefined;
+      if (!options.hash) {
+        if (await blobs.hasWhole(blob.location, blob.sizeBytes)) return undefined;
+        return { kind: "blob-damaged", detail: "not all its bytes are there" };
+      }
       const hash = createHash(digestAlgorithm(digest));
       const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(readBytes, blob.sizeBytes)));
       for (let position = 0; position < blob.sizeBytes; ) {

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { type Digest, makeDigest } from "@entrepot/oci/digest";
 import type { BlobLocation, BlobReader, BlobStore, UploadId } from "./blob-store.ts";
+import { locationOf } from "./names.ts";
 
 export interface StoreUnderTest {
   readonly store: BlobStore;
@@ -85,6 +86,25 @@ export function blobStoreContract(name: string, open: () => Promise<StoreUnderTe
         code: "BLOB_UPLOAD_UNKNOWN",
       });
       await store.discardUpload(id("u1"));
+    });
+
+    it("tells whether all of a blob is there, of its size, and only after it was committed", async (store) => {
+      for (const bytes of [Buffer.alloc(0), randomBytes(200_000)]) {
+        const { byteLength } = bytes;
+        const upload = `u-${byteLength}`;
+        const digest = digestOf(bytes);
+        const half = Math.floor(byteLength / 2);
+        await write(store, upload, 0, bytes.subarray(0, half));
+        await write(store, upload, half, bytes.subarray(half));
+        const expected = locationOf(id(upload), digest);
+        assert.equal(await store.hasWhole(expected, byteLength), false, "not before the commit");
+        const location = await store.commitUpload(id(upload), digest, byteLength);
+        assert.equal(location, expected);
+        assert.equal(await store.hasWhole(location, byteLength), true);
+        assert.equal(await store.hasWhole(location, byteLength + 1), false);
+        await store.deleteBlob(location);
+        assert.equal(await store.hasWhole(location, byteLength), false);
+      }
     });
 
     it("takes sha512 digests", async (store) => {
@@ -170,6 +190,7 @@ export function blobStoreContract(name: string, open: () => Promise<StoreUnderTe
         // as: what a damaged row could hold
         await assert.rejects(async () => store.openBlob(hostile as BlobLocation), hostile);
         await assert.rejects(async () => store.deleteBlob(hostile as BlobLocation), hostile);
+        await assert.rejects(async () => store.hasWhole(hostile as BlobLocation, 1), hostile);
       }
     });
 

@@ -49,6 +49,11 @@ export interface BlobStore {
   discardUpload(id: UploadId, digest?: Digest): Promise<void>;
   /** Opens a blob for reading. Throws `BLOB_UNKNOWN` when the location holds nothing. */
   openBlob(location: BlobLocation): Promise<BlobReader>;
+  /**
+   * Whether all bytes of a blob of that size lie there: asked of the medium anew, whatever this process remembers, and without reading them. False when nothing
+   * lies there, or not all of it. Each piece is whole or not there at all on every medium; whether its bytes are the right ones only reading them tells.
+   */
+  hasWhole(location: BlobLocation, sizeBytes: number): Promise<boolean>;
   /** Deletes a blob's bytes. Nothing there: no error. Readers that are open finish with the right bytes. */
   deleteBlob(location: BlobLocation): Promise<void>;
   /**

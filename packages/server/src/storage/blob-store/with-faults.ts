@@ -33,6 +33,7 @@ export function withFaults(store: BlobStore, faults: Faults): BlobStore {
     commitUpload: (id, digest, size) => step("commitUpload", () => store.commitUpload(id, digest, size)),
     discardUpload: (id, digest) => step("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => step("openBlob", () => store.openBlob(location)),
+    hasWhole: (location, size) => step("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => step("deleteBlob", () => store.deleteBlob(location)),
     signUrl: (location, reply) => step("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),

@@ -35,6 +35,7 @@ export function withMetrics(store: BlobStore, metrics: BlobStoreMetrics): BlobSt
     commitUpload: (id, digest, size) => timed("commitUpload", () => store.commitUpload(id, digest, size)),
     discardUpload: (id, digest) => timed("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => timed("openBlob", () => store.openBlob(location)),
+    hasWhole: (location, size) => timed("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => timed("deleteBlob", () => store.deleteBlob(location)),
     signUrl: (location, reply) => timed("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),

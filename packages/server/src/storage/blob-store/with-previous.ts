@@ -63,6 +63,8 @@ export function withPrevious(store: BlobStore, previous: BlobStore): BlobStore {
         () => store.openBlob(location),
         () => previous.openBlob(location),
       ),
+    hasWhole: async (location, sizeBytes) =>
+      (await store.hasWhole(location, sizeBytes)) || previous.hasWhole(location, sizeBytes),
     async deleteBlob(location) {
       await store.deleteBlob(location);
       await previous.deleteBlob(location);

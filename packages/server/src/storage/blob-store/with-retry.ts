@@ -35,6 +35,7 @@ export function withRetry(store: BlobStore, options: RetryOptions): BlobStore {
     commitUpload: (id, digest, size) => retry("commitUpload", () => store.commitUpload(id, digest, size)),
     discardUpload: (id, digest) => retry("discardUpload", () => store.discardUpload(id, digest)),
     openBlob: (location) => retry("openBlob", () => store.openBlob(location)),
+    hasWhole: (location, size) => retry("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => retry("deleteBlob", () => store.deleteBlob(location)),
     signUrl: (location, reply) => retry("signUrl", () => store.signUrl(location, reply)),
     list: () => store.list(),

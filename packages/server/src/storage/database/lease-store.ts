@@ -1,4 +1,6 @@
+import { sql } from "kysely";
 import type { Tx } from "./database.ts";
+import { engineOf } from "./engine-of.ts";
 
 /**
  * Takes or renews the right to do something that one process at a time does. True = ours until `untilMs`. Another holder's lease that has
@@ -18,6 +20,32 @@ export async function acquireLease(
         .where(({ eb, or }) =>
           or([eb("leases.holder", "=", lease.holder), eb("leases.expires_at_ms", "<=", lease.nowMs)]),
         ),
+    )
+    .returning("holder")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/**
+ * As `acquireLease`, for so long from now, judged by the database's clock: processes whose own clocks differ agree on whose it is. A holder measures the time by itself,
+ * from before it asked.
+ */
+export async function acquireLeaseFor(
+  tx: Tx,
+  { name, holder, forMs }: { readonly name: string; readonly holder: string; readonly forMs: number },
+): Promise<boolean> {
+  const now =
+    engineOf(tx) === "sqlite"
+      ? sql<number>`cast(unixepoch('now', 'subsec') * 1000 as integer)`
+      : sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
+  const row = await tx
+    .insertInto("leases")
+    .values({ name, holder, expires_at_ms: sql<number>`${now} + ${forMs}` })
+    .onConflict((conflict) =>
+      conflict
+        .column("name")
+        .doUpdateSet({ holder, expires_at_ms: sql<number>`${now} + ${forMs}` })
+        .where(({ eb, or }) => or([eb("leases.holder", "=", holder), eb("leases.expires_at_ms", "<=", now)])),
     )
     .returning("holder")
     .executeTakeFirst();

@@ -121,6 +121,7 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
         throw translate(error, "BLOB_UNKNOWN");
       }
     },
+    hasWhole: async (location, sizeBytes) => isFile(blobPath(checkLocation(location)), sizeBytes),
     async deleteBlob(location) {
       await remove(blobPath(checkLocation(location)));
     },

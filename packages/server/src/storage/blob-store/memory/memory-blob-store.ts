@@ -54,6 +54,9 @@ export function createMemoryBlobStore(clock: Clock): BlobStore {
       if (entry === undefined) throw new AppError("BLOB_UNKNOWN", "the blob's bytes are not in storage");
       return readerOf(entry.bytes);
     },
+    async hasWhole(location, sizeBytes) {
+      return blobs.get(checkLocation(location))?.bytes.byteLength === sizeBytes;
+    },
     async deleteBlob(location) {
       blobs.delete(checkLocation(location));
     },

@@ -8,8 +8,8 @@ import { createDeferredDeletes } from "./deferred-deletes.ts";
 import { listStored } from "./list-stored.ts";
 import type { ObjectMedium } from "./object-medium.ts";
 import { folderOf, indexNameOf, newCutName, placeOf } from "./object-names.ts";
-import { readFolder, type UploadFolder } from "./read-folder.ts";
-import { endOf, type PlacedSegment } from "./resolve-segments.ts";
+import { readFolder, readSizes, type UploadFolder } from "./read-folder.ts";
+import { areThere, endOf, type PlacedSegment } from "./resolve-segments.ts";
 import { createSegmentReader } from "./segment-reader.ts";
 import { createSegmentWriter, newNonce } from "./segment-writer.ts";
 
@@ -69,12 +69,12 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
       const folder = folderOf(id);
       // Looked up rather than remembered: another instance may have dropped it since.
       indexes.delete(location);
-      const { chain, loose, committed } = await look(id);
-      if (committed.includes(digest)) {
-        const index = await findIndex(id, digest);
-        if (index?.sizeBytes === sizeBytes) return location;
-      }
+      const { chain, loose, committed, sizes } = await look(id);
+      const before = committed.includes(digest) ? await findIndex(id, digest) : undefined;
+      if (before?.sizeBytes === sizeBytes && areThere(before.segments, sizes)) return location;
       if (chain === undefined || endOf(chain) !== sizeBytes) throw tooShort(id, sizeBytes);
+      // What another has committed while its segments were taken for leftovers is put right by whoever comes second.
+      if (before !== undefined) await medium.delete([folder + indexNameOf(digest)]);
       const segments = chain.map((segment) => ({ name: segment.name, sizeBytes: segment.sizeBytes }));
       const index = { sizeBytes, segments };
       await medium.put(folder + indexNameOf(digest), formatBlobIndex(index));
@@ -109,6 +109,13 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
           }
         },
       };
+    },
+    async hasWhole(location, sizeBytes) {
+      const { id, digest } = placeOf(location);
+      indexes.delete(location);
+      const index = await findIndex(id, digest);
+      if (index?.sizeBytes !== sizeBytes) return false;
+      return areThere(index.segments, await readSizes(medium, folderOf(id)));
     },
     async deleteBlob(location) {
       const { id, digest } = placeOf(location);

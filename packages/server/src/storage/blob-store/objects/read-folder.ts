@@ -14,6 +14,8 @@ export interface UploadFolder {
   readonly loose: readonly string[];
   /** The digests of what was committed here: one, unless SQL never learnt of the first. */
   readonly committed: readonly Digest[];
+  /** Of every object, by its name. */
+  readonly sizes: ReadonlyMap<string, number>;
 }
 
 /** Lists the folder of an upload. `segmentsOf` reads the index of a digest that was committed here. */
@@ -25,8 +27,8 @@ export async function readFolder(
   const folder = folderOf(id);
   const stored: StoredSegment[] = [];
   const committed: Digest[] = [];
-  for await (const { key, sizeBytes } of medium.list(folder)) {
-    const name = key.slice(folder.length);
+  const sizes = await readSizes(medium, folder);
+  for (const [name, sizeBytes] of sizes) {
     const segment = parseSegmentName(name);
     const digest = parseIndexName(name);
     if (segment !== undefined) stored.push({ ...segment, sizeBytes });
@@ -41,5 +43,12 @@ export async function readFolder(
   const needed = new Set((chain ?? []).flatMap((segment) => segment.objects.map(({ name }) => name)));
   const objects = free.map(({ name }) => name);
   const loose = chain === undefined ? [] : objects.filter((name) => !needed.has(name));
-  return { chain, objects, loose, committed };
+  return { chain, objects, loose, committed, sizes };
+}
+
+/** The sizes of the objects in a folder, by their names, as of now. */
+export async function readSizes(medium: ObjectMedium, folder: string): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { key, sizeBytes } of medium.list(folder)) sizes.set(key.slice(folder.length), sizeBytes);
+  return sizes;
 }

@@ -40,6 +40,11 @@ export function resolveSegments(stored: readonly StoredSegment[]): readonly Plac
   return chain;
 }
 
+/** Whether objects with the bytes of all segments are among those of these sizes. */
+export function areThere(segments: readonly Segment[], sizes: ReadonlyMap<string, number>): boolean {
+  return segments.every(({ name, sizeBytes }) => (sizes.get(name) ?? -1) >= sizeBytes);
+}
+
 function placeSegment(
   segment: StoredSegment,
   byNonce: ReadonlyMap<string, StoredSegment>,

@@ -168,6 +168,18 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       reads.set(region.name, (reads.get(region.name) ?? 0) + 1);
       return reader;
     },
+    async hasWhole(location, sizeBytes) {
+      let failure: unknown;
+      for (const region of readingOrder(location)) {
+        try {
+          if (await inRegion(region, answerMs, (store) => store.hasWhole(location, sizeBytes))) return true;
+        } catch (error) {
+          failure ??= error;
+        }
+      }
+      if (failure !== undefined) throw failure;
+      return false;
+    },
     async openOutside(name, location) {
       const but = new Set(regions.filter((region) => region.name === name));
       return (await openSafely(location, but)).reader;
