@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Access } from "../../access/access.ts";
 import type { Actor, UserActor } from "../../access/actor.ts";
 import { createAccess } from "../../access/create-access.ts";
@@ -100,7 +101,7 @@ export async function openTestRegistry(
     instanceId,
     manifestCache: createManifestCache(1_000_000, { digests: stamp, tags: stamp }),
     blobCache: createBlobCache(1_000_000, stamp),
-    sessions: createUploadSessions(),
+    sessions: createUploadSessions(someTurns),
     defaultNamespace: "library",
     defaultVisibility: options.defaultVisibility ?? "private",
     sparse: options.sparse ?? "indexes",
@@ -154,4 +155,9 @@ function capturingLog(lines: LogLine[]): Log {
     child: () => log,
   };
   return log;
+}
+
+/** Long enough for others to do something, without sleeping. */
+async function someTurns(): Promise<void> {
+  for (let turns = 0; turns < 20; turns++) await nextTurn();
 }

@@ -7,8 +7,8 @@ import { commitTogether } from "../../storage/database/send-together.ts";
 import { soundBlob } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
-import { claimantOf, claimMs } from "./hold-upload.ts";
-import { insertUpload, type Upload } from "./upload-store.ts";
+import { claimantOf, claimMs, type HeldUpload } from "./hold-upload.ts";
+import { insertUpload } from "./upload-store.ts";
 
 /** What an upload is begun as. */
 export interface UploadStart {
@@ -17,6 +17,8 @@ export interface UploadStart {
   /** The mark of the bearer token that begins it, which may end meanwhile. */
   readonly begunWith?: string | undefined;
 }
+
+type FreshUpload = Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs">;
 
 /**
  * Starts an upload, creating the repository on its first push. `algorithm` is a hint which digest will close it; any may
@@ -31,7 +33,7 @@ export async function beginHeldUpload(
   deps: RegistryDeps,
   call: Call,
   start: UploadStart & { readonly digest: Digest },
-): Promise<{ readonly upload: Upload; readonly knownBlobId: number | undefined }> {
+): Promise<FreshUpload> {
   return insertFresh(deps, call, start, start.digest);
 }
 
@@ -40,7 +42,7 @@ async function insertFresh(
   call: Call,
   { repository, algorithm, begunWith }: UploadStart,
   committing: Digest | undefined,
-): Promise<{ readonly upload: Upload; readonly knownBlobId: number | undefined }> {
+): Promise<FreshUpload> {
   const upload = {
     id: (await deps.regions?.newUploadId(repository)) ?? deps.newUploadId(),
     algorithm,
@@ -49,8 +51,9 @@ async function insertFresh(
     committing,
   };
   const nowMs = deps.clock.nowMs();
+  const claimedUntilMs = nowMs + claimMs;
   const claim =
-    committing === undefined ? undefined : { claimant: claimantOf(deps, call), untilMs: nowMs + claimMs };
+    committing === undefined ? undefined : { claimant: claimantOf(deps, call), untilMs: claimedUntilMs };
   for (;;) {
     // Not durable: an upload that a power failure forgets has no acknowledged byte yet.
     const [[inserted], [known]] = await deps.database.transaction(
@@ -62,7 +65,8 @@ async function insertFresh(
       { durable: false },
     );
     if (inserted !== undefined) {
-      return { upload: { ...upload, repositoryId: inserted.repository_id }, knownBlobId: known?.id };
+      const { repository_id: repositoryId } = inserted;
+      return { upload: { ...upload, repositoryId }, knownBlobId: known?.id, claimedUntilMs };
     }
     await ensureRepository(deps, call, repository);
   }

@@ -66,22 +66,49 @@ eachDatabase((open) => {
     assert.equal(await second, 6);
   });
 
-  test("an upload that another instance holds is a conflict until its claim lapses", async (t) => {
+  test("takes over from a dead request on another instance as well, which keeps what came", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const { registry, target, append } = await openUpload(t);
+    const elsewhere = registry.instance("instance-2");
+    const dead = gatedBody();
+    const first = appendToUpload(elsewhere, registry.call(), target, { body: dead.stream, range: undefined });
+    const firstEnds = assert.rejects(first, { code: "BLOB_UPLOAD_INVALID" });
+    await dead.send(bytesOf("abc"));
+    // Nobody asks: it goes on.
+    t.mock.timers.tick(3_000);
+    const second = append("def", 3);
+    assert.equal(await ticking(t, second), 6);
+    await firstEnds;
+    assert.equal((await getUpload(registry.deps, target)).offsetBytes, 6);
+    assert.equal((await claimOf(registry)).by, null);
+  });
+
+  test("waits no longer for another instance when its own client is gone", async (t) => {
     const { registry, target } = await openUpload(t);
+    await claimedBy(registry, "dead:1");
+    const call = registry.call({ signal: AbortSignal.abort() });
+    await assert.rejects(appendToUpload(registry.deps, call, target, chunkOf(bytesOf("x"))), {
+      code: "CONFLICT",
+    });
+  });
+
+  test("an upload that an instance holds which says nothing is a conflict until its claim lapses", async (t) => {
+    const { registry, target, append } = await openUpload(t);
     const elsewhere = registry.instance("instance-2");
     const slow = gatedBody();
     const first = appendToUpload(elsewhere, registry.call(), target, { body: slow.stream, range: undefined });
+    const firstEnds = assert.rejects(first, { code: "CONFLICT" }, "who lost the claim records nothing");
     await slow.send(bytesOf("abc"));
-    await assert.rejects(appendToUpload(registry.deps, registry.call(), target, chunkOf(bytesOf("x"))), {
-      code: "CONFLICT",
-      retryAfterSeconds: 9,
-    });
-    await assert.rejects(cancelUpload(registry.deps, registry.call(), target), { code: "CONFLICT" });
+    const { by } = await claimOf(registry);
+    await claimedBy(registry, "dead:1");
+    const refused = { code: "CONFLICT", retryAfterSeconds: 9 };
+    await assert.rejects(append("x"), refused);
+    await assert.rejects(cancelUpload(registry.deps, registry.call(), target), refused);
+    await claimedBy(registry, by ?? "");
     registry.advance(30_000);
-    const size = await appendToUpload(registry.deps, registry.call(), target, chunkOf(bytesOf("xy"), 0));
-    assert.equal(size, 2, "a stale claim is void");
+    assert.equal(await append("xy", 0), 2, "a stale claim is void");
     slow.end();
-    await assert.rejects(first, { code: "CONFLICT" }, "who lost the claim records nothing");
+    await firstEnds;
     assert.equal((await getUpload(registry.deps, target)).offsetBytes, 2);
   });
 
@@ -173,6 +200,27 @@ async function claimOf(registry: TestRegistry) {
     .select(["claimed_by", "claimed_until_ms"])
     .executeTakeFirstOrThrow();
   return { by: row.claimed_by, untilMs: row.claimed_until_ms };
+}
+
+async function claimedBy(registry: TestRegistry, claimant: string): Promise<void> {
+  await registry.database.transaction((tx) =>
+    tx
+      .updateTable("uploads")
+      .set({ claimed_by: claimant, claimed_until_ms: registry.clock.nowMs() + 9_000 })
+      .execute(),
+  );
+}
+
+/** What the work comes to while the mocked clock of the renewals goes on. */
+async function ticking<T>(t: TestContext, work: Promise<T>): Promise<T> {
+  let isOver = false;
+  const over = work.finally(() => (isOver = true));
+  over.catch(() => {});
+  while (!isOver) {
+    t.mock.timers.tick(500);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return over;
 }
 
 /** Waits for what the event loop brings about; the test's own time limit ends it. */

@@ -5,11 +5,21 @@ import { AppError } from "../../lib/app-error.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { claimUpload, releaseClaim, renewClaim, type Upload } from "./upload-store.ts";
+import {
+  askForUpload,
+  claimEnd,
+  claimUpload,
+  releaseClaim,
+  renewClaim,
+  type Upload,
+} from "./upload-store.ts";
 
 /** A claim lasts this long unless renewed: how long clients of a dead instance wait before they can resume. */
 export const claimMs = 9_000;
 const renewEveryMs = 3_000;
+/** A holder learns within `renewEveryMs` that another instance asks for the upload, and then needs a moment to keep what came. */
+const askLimitMs = 5_000;
+const maxPauses = 20;
 
 /** An upload that nobody else can write, on this instance or another, until the work is done. */
 export interface HeldUpload {
@@ -19,7 +29,9 @@ export interface HeldUpload {
   readonly triedBefore: Digest | undefined;
   /** The blob that the registry had of `committing` when the upload was claimed. */
   readonly knownBlobId: number | undefined;
-  /** Fires when the client starts another request for the same upload, or the claim is lost. */
+  /** When the claim ends, unless renewed. */
+  readonly claimedUntilMs: number;
+  /** Fires when the client starts another request for the same upload, here or elsewhere, or the claim is lost. */
   readonly signal: AbortSignal;
   /** Says that the claim has ended with what was written: it need not be given back. */
   readonly claimEnded: () => void;
@@ -32,8 +44,9 @@ export function claimantOf(deps: RegistryDeps, call: Call): string {
 
 /**
  * Runs `work` as the only writer of the upload. A writer in this process that is still at it (its client is gone, or is the same and
- * has given up waiting) is stopped first; one on another instance is not: `CONFLICT`. Throws `BLOB_UPLOAD_UNKNOWN`
- * when the repository has no such upload. The claim is given back in every case, unless the work says that it has ended.
+ * has given up waiting) is stopped first. So is one on another instance, which is asked and waited for: `CONFLICT` when it has not let go after
+ * some five seconds, as it is gone without a word or waits for its disk or bucket. Throws `BLOB_UPLOAD_UNKNOWN` when the repository has no such
+ * upload. The claim is given back in every case, unless the work says that it has ended.
  */
 export async function holdUpload<T>(
   deps: RegistryDeps,
@@ -43,7 +56,7 @@ export async function holdUpload<T>(
 ): Promise<T> {
   return inSession(deps, target.id, async (session) => {
     const claimant = claimantOf(deps, call);
-    const claimed = await claim(deps, target, claimant);
+    const claimed = await claim(deps, call, target, claimant, session);
     return whileClaimed(deps, call, { ...claimed, claimant }, session, work);
   });
 }
@@ -52,7 +65,7 @@ export async function holdUpload<T>(
 export async function holdFresh<T>(
   deps: RegistryDeps,
   call: Call,
-  fresh: { readonly upload: Upload; readonly knownBlobId: number | undefined },
+  fresh: Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs">,
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
   const claimed = { ...fresh, claimant: claimantOf(deps, call), triedBefore: undefined };
@@ -80,53 +93,80 @@ async function whileClaimed<T>(
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
   const { upload, claimant } = claimed;
-  const lost = new AbortController();
-  const renewal = setInterval(() => void renew(deps, upload.id, claimant, lost), renewEveryMs);
+  const stopped = new AbortController();
+  const renew = renewer(deps, claimed, stopped);
+  const renewal = setInterval(() => void renew(), renewEveryMs);
   renewal.unref();
   let isOver = false;
   const claimEnded = (): void => void (isOver = true);
   try {
-    return await work({ ...claimed, signal: AbortSignal.any([session, lost.signal]), claimEnded });
+    return await work({ ...claimed, signal: AbortSignal.any([session, stopped.signal]), claimEnded });
   } finally {
     clearInterval(renewal);
     if (!isOver) await giveBack(deps, call, upload.id, claimant);
   }
 }
 
+type Claimed = Pick<HeldUpload, "upload" | "triedBefore" | "knownBlobId" | "claimedUntilMs">;
+
 async function claim(
   deps: RegistryDeps,
+  call: Call,
   target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
   claimant: string,
-): Promise<Pick<HeldUpload, "upload" | "triedBefore" | "knownBlobId">> {
-  const nowMs = deps.clock.nowMs();
-  const claimed = await deps.database.transaction(
-    (tx) => claimUpload(tx, target, { claimant, nowMs, untilMs: nowMs + claimMs }),
-    { durable: false },
-  );
-  if (claimed === undefined) throw unknownUpload(target.id);
-  if (claimed !== "held") return claimed;
+  session: AbortSignal,
+): Promise<Claimed> {
+  const startedMs = deps.clock.nowMs();
+  for (let pauses = 0; ; pauses++) {
+    const nowMs = deps.clock.nowMs();
+    const claimedUntilMs = nowMs + claimMs;
+    const claimed = await deps.database.transaction(
+      (tx) => claimUpload(tx, target, { claimant, nowMs, untilMs: claimedUntilMs }),
+      { durable: false },
+    );
+    if (claimed === undefined) throw unknownUpload(target.id);
+    if (claimed !== "held") return { ...claimed, claimedUntilMs };
+    const isTooLong = pauses === maxPauses || nowMs - startedMs >= askLimitMs;
+    if (isTooLong || session.aborted || call.signal.aborted) break;
+    if (pauses === 0) await ask(deps, target.id);
+    await deps.sessions.pause();
+  }
   throw new AppError("CONFLICT", "another request is writing to this upload; wait for it or try again", {
     retryAfterSeconds: Math.ceil(claimMs / 1_000),
   });
 }
 
-async function renew(
+async function ask(deps: RegistryDeps, id: UploadId): Promise<void> {
+  await deps.database.transaction((tx) => commitTogether(tx, [askForUpload(tx, id)]), { durable: false });
+}
+
+/** What renews a claim each time it is called, and stops the work when it was lost, or when somebody asks for the upload. */
+function renewer(
   deps: RegistryDeps,
-  id: UploadId,
-  claimant: string,
-  lost: AbortController,
-): Promise<void> {
-  try {
-    const nowMs = deps.clock.nowMs();
-    const [kept] = await deps.database.transaction(
-      (tx) => commitTogether(tx, [renewClaim(tx, id, { claimant, nowMs, untilMs: nowMs + claimMs })]),
-      { durable: false },
-    );
-    if (kept.length === 0) lost.abort(new AppError("CONFLICT", "another request has taken over this upload"));
-  } catch (error) {
-    // One failed renewal is not the end: two more fit into the claim, and the final commit checks it.
-    deps.log.warn({ error, uploadId: id }, "could not renew the claim on an upload");
-  }
+  { upload: { id }, claimant, claimedUntilMs }: Pick<HeldUpload, "upload" | "claimant" | "claimedUntilMs">,
+  stopped: AbortController,
+): () => Promise<void> {
+  let writtenMs = claimedUntilMs;
+  return async () => {
+    try {
+      const nowMs = deps.clock.nowMs();
+      const untilMs = nowMs + claimMs;
+      const [[before]] = await deps.database.transaction(
+        (tx) =>
+          commitTogether(tx, [claimEnd(tx, id, claimant), renewClaim(tx, id, { claimant, nowMs, untilMs })]),
+        { durable: false },
+      );
+      if (before === undefined) {
+        stopped.abort(new AppError("CONFLICT", "another request has taken over this upload"));
+      } else if (before.untilMs < writtenMs) {
+        stopped.abort(new Error("another request for this upload has come to another instance"));
+      }
+      writtenMs = untilMs;
+    } catch (error) {
+      // One failed renewal is not the end: two more fit into the claim, and the final commit checks it.
+      deps.log.warn({ error, uploadId: id }, "could not renew the claim on an upload");
+    }
+  };
 }
 
 /** Frees the upload for the next request. A failure only delays that request until the claim lapses. */

@@ -1,4 +1,5 @@
 import type { Hash } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { createLru } from "../../lib/create-lru.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 
@@ -16,6 +17,8 @@ export interface UploadSessions {
    * when the next one comes, and `done`, to be called when the writing has ended in any way.
    */
   enter(id: UploadId): Promise<{ readonly signal: AbortSignal; readonly done: () => void }>;
+  /** The quarter of a second between two looks whether another process has let go of an upload. */
+  readonly pause: () => Promise<void>;
 }
 
 interface Writer {
@@ -23,10 +26,14 @@ interface Writer {
   readonly ended: Promise<void>;
 }
 
-export function createUploadSessions(maxHashes = 2_000): UploadSessions {
+const maxHashes = 2_000;
+
+/** `pause` is given by tests, which do not sleep. */
+export function createUploadSessions(pause: UploadSessions["pause"] = () => wait(250)): UploadSessions {
   const hashes = createLru<UploadId, { readonly offsetBytes: number; readonly hash: Hash }>(maxHashes);
   const writers = new Map<UploadId, Writer>();
   return {
+    pause,
     takeHash(id, offsetBytes) {
       const kept = hashes.get(id);
       hashes.delete(id);

@@ -162,6 +162,30 @@ export async function claimUpload(
   };
 }
 
+/**
+ * Asks the holder of an upload for it, who finds at the next renewal that the claim ends earlier than was written; see `claimEnd`. May be repeated. Nothing to do
+ * when nobody holds it.
+ */
+export function askForUpload(tx: Tx, id: UploadId): Statement {
+  return tx
+    .updateTable("uploads")
+    .set(({ eb }) => ({ claimed_until_ms: eb("claimed_until_ms", "-", 1) }))
+    .where("id", "=", id)
+    .where("claimed_by", "is not", null);
+}
+
+/** When the claim ends as it stands, held until the end of the transaction, so that it can be renewed knowing that. No row when it was lost. */
+export function claimEnd(tx: Tx, id: UploadId, claimant: string) {
+  return forUpdate(
+    tx,
+    tx
+      .selectFrom("uploads")
+      .select("claimed_until_ms as untilMs")
+      .where("id", "=", id)
+      .where("claimed_by", "=", claimant),
+  );
+}
+
 /** Renews a claim; no row when it was lost. */
 export function renewClaim(tx: Tx, id: UploadId, claim: Claim) {
   return claimedUpload(tx, id, claim.claimant)
