@@ -17,7 +17,7 @@ export async function startEntrepot(
   // As `npm start` does: what is measured is what is shipped.
   await buildProgram();
   const port = await freePort();
-  const spawned = await spawnServer(process.execPath, ["--max-semi-space-size=2", "tools/start.mjs"], {
+  const spawned = await spawnServer(process.execPath, ["--max-semi-space-size=8", "tools/start.mjs"], {
     url: `http://127.0.0.1:${port}/health/instance`,
     cwd: repository,
     env: {

@@ -266,10 +266,9 @@ export async function countGarbage(
     )
     .executeTakeFirstOrThrow();
   const links = await db
-    .selectFrom("repository_blobs as rb")
-    .innerJoin("blobs as b", "b.id", "rb.blob_id")
-    .select((eb) => [eb.fn.countAll<number>().as("count")])
-    .where("rb.unreferenced_since_ms", "<=", cutoffs.graceMs)
+    .selectFrom("repository_blobs")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("unreferenced_since_ms", "<=", cutoffs.graceMs)
     .executeTakeFirstOrThrow();
   const blobs = await db
     .selectFrom("blobs")
