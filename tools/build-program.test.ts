@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { globSync } from "node:fs";
+import { globSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { before, describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -11,6 +11,12 @@ const root = resolve(import.meta.dirname, "..");
 
 describe("the built program", () => {
   before(buildProgram);
+
+  it("can be made several times at once", async () => {
+    rmSync(resolve(root, "dist/.stamp"));
+    await Promise.all([buildProgram(), buildProgram(), buildProgram()]);
+    assert.deepEqual(globSync("dist.*", { cwd: root }), [], "nothing is left over");
+  });
 
   it("can load every part of itself", async () => {
     const parts = globSync("dist/parts/*.js", { cwd: root });

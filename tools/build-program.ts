@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import type { RolldownOptions } from "rolldown";
 
@@ -37,14 +46,14 @@ const options: RolldownOptions = {
 };
 
 /**
- * Makes `dist/` unless it is what the sources say already: two seconds, or thirty milliseconds. Processes may do it at the same time, and servers
- * may run from it: what they have not loaded yet stays there for a day.
+ * Makes `dist/` unless it is what the sources say already: two seconds, or thirty milliseconds. Any number may do it at the same time, in one
+ * process or several, and servers may run from it: what they have not loaded yet stays there for a day.
  */
 export async function buildProgram(): Promise<void> {
   const stamp = stampOfSources();
   if (readStamp() === stamp) return;
   const { rolldown } = await import("rolldown");
-  const made = `${folder}.${process.pid}`;
+  const made = mkdtempSync(`${folder}.`);
   try {
     const bundle = await rolldown(options);
     const { output } = await bundle.write({
