@@ -90,7 +90,9 @@ async function migrate(db: Kysely<Tables>, log: Log): Promise<void> {
     if (error !== undefined) throw error;
     return pending;
   });
-  for (const migration of done) log.info({ migration }, "database migrated");
+  // A new database has all of them in a moment, and nobody wants to read their names.
+  if (done.length === Object.keys(allMigrations).length) log.info({ migrations: done.length }, "database made");
+  else for (const migration of done) log.info({ migration }, "database migrated");
 }
 
 /** Names of the migrations still to run, in order. */
