@@ -91,7 +91,8 @@ async function migrate(db: Kysely<Tables>, log: Log): Promise<void> {
     return pending;
   });
   // A new database has all of them in a moment, and nobody wants to read their names.
-  if (done.length === Object.keys(allMigrations).length) log.info({ migrations: done.length }, "database made");
+  if (done.length === Object.keys(allMigrations).length)
+    log.info({ migrations: done.length }, "database made");
   else for (const migration of done) log.info({ migration }, "database migrated");
 }
 
