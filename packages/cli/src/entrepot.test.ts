@@ -304,7 +304,7 @@ describe("entrepot with registries", () => {
     const args = ["login", first.host, "--username", "anna", "--password-stdin"];
     assert.equal((await runCli(args, environment, "a-long-password-1")).code, 0);
     const again = await runCli(["admin", "create", "anna"], server);
-    assert.deepEqual([again.code, again.stdout], [1, ""]);
+    assert.deepEqual([again.code, again.stdout], [6, ""]);
     const reset = await runCli(["admin", "create", "anna", "--reset"], server);
     assert.equal(reset.code, 0, reset.stderr);
     assert.equal((await runCli(args, environment, reset.stdout)).code, 0);
