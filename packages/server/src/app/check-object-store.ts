@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import { storageKeysOf } from "../config/storage-settings.ts";
 import { systemClock } from "../lib/clock.ts";
 import { examineMedium } from "../storage/blob-store/objects/examine-medium.ts";
+import { examineRedirect } from "../storage/blob-store/objects/examine-redirect.ts";
 import { openObjectMedium } from "../storage/blob-store/open-object-medium.ts";
 
 /** More than this and signatures are refused. https://docs.aws.amazon.com/general/latest/gr/signature-version-4.html */
@@ -9,7 +10,7 @@ const maxSkewMs = 300_000;
 const answerMs = 10_000;
 
 /**
- * Tries what the configured object store allows, right by right, and compares clocks; a sentence when all is well. Throws the first thing that is
+ * Tries what the configured object store allows, right by right, compares clocks, and goes where clients are sent if they are; a sentence when all is well. Throws the first thing that is
  * not, with what it was trying. Undefined when storage is no object store.
  */
 export async function checkObjectStore(config: Config): Promise<string | undefined> {
@@ -27,7 +28,8 @@ export async function checkObjectStore(config: Config): Promise<string | undefin
         `this machine's clock is ${Math.round(Math.abs(skewMs) / 1_000)} s ${skewMs > 0 ? "ahead of" : "behind"} the object store's`,
       );
     }
-    return `the object store lets us ${examined.map(({ name }) => name).join(", ")}`;
+    const redirect = config.storageRedirect === "off" ? "" : `; ${await examineRedirect(medium)}`;
+    return `the object store lets us ${examined.map(({ name }) => name).join(", ")}${redirect}`;
   } finally {
     await medium.close();
   }

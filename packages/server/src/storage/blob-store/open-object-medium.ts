@@ -16,7 +16,10 @@ export async function openObjectMedium(
     const { parseS3Url } = await import("./s3/parse-s3-url.ts");
     const place = parseS3Url(url);
     const { openS3Medium } = await import("./s3/s3-medium.ts");
-    return openS3Medium(place, signIn === undefined ? undefined : await keyReader(signIn, clock));
+    const readKeys = signIn === undefined ? undefined : await keyReader(signIn, clock);
+    if (place.cloudFront === undefined) return openS3Medium(place, readKeys);
+    const { createCloudFrontSigner } = await import("./s3/sign-cloudfront-url.ts");
+    return openS3Medium(place, readKeys, createCloudFrontSigner(place.cloudFront, clock));
   }
   if (url.startsWith("swift:")) {
     const { parseSwiftUrl } = await import("./swift/parse-swift-url.ts");

@@ -1,5 +1,6 @@
 import { AppError } from "../../../lib/app-error.ts";
 import { parsePartBytes, parsePrefix, takeParameters } from "../objects/storage-url.ts";
+import type { CloudFrontPlace } from "./sign-cloudfront-url.ts";
 
 /** What an `s3:` url says. */
 export interface S3Place {
@@ -12,6 +13,8 @@ export interface S3Place {
   readonly endpoint: string | undefined;
   /** Where clients reach the service, when that is another address. */
   readonly publicEndpoint: string | undefined;
+  /** What stands before the bucket, and where clients are sent; undefined = to the bucket itself. */
+  readonly cloudFront: CloudFrontPlace | undefined;
   readonly usesPathStyle: boolean;
   /** Whether the SDK sends and checks checksums wherever it can, or only where it must. */
   readonly checksums: "WHEN_SUPPORTED" | "WHEN_REQUIRED";
@@ -25,6 +28,9 @@ const known = [
   "region",
   "endpoint",
   "publicEndpoint",
+  "cloudFront",
+  "cloudFrontKeyPair",
+  "cloudFrontKeyFile",
   "pathStyle",
   "checksums",
   "encryption",
@@ -60,6 +66,7 @@ export function parseS3Url(text: string): S3Place {
     region: parameters.get("region") ?? (endpoint === undefined ? undefined : "us-east-1"),
     endpoint,
     publicEndpoint: parseOrigin("publicEndpoint", parameters.get("publicEndpoint")),
+    cloudFront: parseCloudFront(parameters),
     usesPathStyle: parseBoolean("pathStyle", parameters.get("pathStyle")),
     checksums: parseChecksums(parameters.get("checksums"), endpoint),
     encryption,
@@ -67,6 +74,25 @@ export function parseS3Url(text: string): S3Place {
     storageClass: parameters.get("storageClass"),
     partBytes: parsePartBytes(parameters),
   };
+}
+
+/** All three, or none; and no other address for clients beside them. */
+function parseCloudFront(parameters: ReadonlyMap<(typeof known)[number], string>): S3Place["cloudFront"] {
+  const origin = parseOrigin("cloudFront", parameters.get("cloudFront"));
+  const keyPairId = parameters.get("cloudFrontKeyPair");
+  const keyFile = parameters.get("cloudFrontKeyFile");
+  if (origin === undefined && keyPairId === undefined && keyFile === undefined) return undefined;
+  if (origin === undefined || keyPairId === undefined || keyFile === undefined) {
+    throw invalid("cloudFront, cloudFrontKeyPair and cloudFrontKeyFile in an S3 url go together");
+  }
+  if (parameters.has("publicEndpoint")) {
+    throw invalid("an S3 url has either cloudFront or publicEndpoint: both are where clients are sent");
+  }
+  if (/[?#]/.test(origin)) throw invalid("cloudFront in an S3 url is an address without a query");
+  if (!/^[A-Za-z0-9]{1,64}$/.test(keyPairId)) {
+    throw invalid("cloudFrontKeyPair in an S3 url is the id of a public key, such as K2JCJMDEHXQW5F");
+  }
+  return { origin, keyPairId, keyFile };
 }
 
 /** Few services besides AWS take the SDK's checksums: some refuse them, some store them as bytes of the object. */

@@ -3,6 +3,8 @@ import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { createBucket } from "../testing/create-bucket.ts";
+import { behindCloudFrontTests } from "../testing/s3-behind-cloudfront.ts";
+import { encryptionTests } from "../testing/s3-encryption.ts";
 import { s3FaultTests } from "../testing/s3-faults.ts";
 import { versionedBucketTests } from "../testing/s3-versioned-bucket.ts";
 import {
@@ -36,6 +38,16 @@ for (const name of objectServers) {
       () => bucket,
     );
     if (name === "ceph") versionedBucketTests(() => server);
+    if (name === "ceph") {
+      encryptionTests(
+        () => server,
+        () => bucket,
+      );
+      behindCloudFrontTests(
+        () => server,
+        () => bucket,
+      );
+    }
     if (name === "ceph") blobStoreContract(`${name}, checksums everywhere,`, open("&checksums=supported"));
   });
 }

@@ -46,6 +46,45 @@ test("encryption, key, class and session are told to the service; small objects 
   );
 });
 
+test("with SSE-S3 each object is asked to be encrypted, which a bucket may insist on; no key is named", async (t) => {
+  const refused: string[] = [];
+  // A bucket with the policy that AWS documents: Deny s3:PutObject where s3:x-amz-server-side-encryption is not AES256.
+  const server = createServer(({ method = "", url = "", headers }, response) => {
+    const begins = method === "POST" && url.includes("?uploads");
+    const creates = begins || (method === "PUT" && !url.includes("partNumber"));
+    const names = Object.keys(headers).filter((name) => name.startsWith("x-amz-server-side-encryption"));
+    // AWS refuses the header for a part, and a key beside AES256.
+    const allowed = creates ? ["x-amz-server-side-encryption"] : [];
+    const isRight = names.join() === allowed.join();
+    const asks = creates ? headers["x-amz-server-side-encryption"] === "AES256" : true;
+    if (!isRight || !asks) {
+      refused.push(`${method} ${url} ${names.join()}`);
+      response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
+      return;
+    }
+    if (begins)
+      response.write("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>");
+    else if (method === "POST")
+      response.write("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>");
+    response.end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  // as: a server that listens on a port has an address of this form
+  const { port } = server.address() as AddressInfo;
+  const url = `s3://bucket?endpoint=http://127.0.0.1:${port}&pathStyle=true`;
+  const medium = openS3Medium(parseS3Url(`${url}&encryption=AES256`), keys);
+  await medium.put("small", Buffer.alloc(10));
+  const parts = await medium.begin("parts");
+  await parts.writePart(1, Buffer.alloc(10));
+  await parts.complete();
+  await medium.close();
+  assert.deepEqual(refused, []);
+  const open = openS3Medium(parseS3Url(url), keys);
+  await assert.rejects(open.put("small", Buffer.alloc(10)), /AccessDenied/);
+  await open.close();
+});
+
 test("an address is signed for the host that clients use, and needs no header of theirs", async () => {
   const place = parseS3Url(
     "s3://bucket?endpoint=http://10.0.0.1:9000&publicEndpoint=https://objects.example.org&pathStyle=true",
@@ -86,6 +125,12 @@ test("a url that is not of its form is refused, and never quoted", () => {
     "s3://bucket?checksums=none",
     "s3://bucket?encryption=rot13",
     "s3://bucket?kmsKey=x",
+    "s3://bucket?cloudFront=https://cdn.example.org",
+    "s3://bucket?cloudFrontKeyPair=K1&cloudFrontKeyFile=/k",
+    "s3://bucket?cloudFront=ftp://x&cloudFrontKeyPair=K1&cloudFrontKeyFile=/k",
+    "s3://bucket?cloudFront=https://x&cloudFrontKeyPair=K%22&cloudFrontKeyFile=/k",
+    "s3://bucket?cloudFront=https://x%3Fa&cloudFrontKeyPair=K1&cloudFrontKeyFile=/k",
+    "s3://bucket?cloudFront=https://x&cloudFrontKeyPair=K1&cloudFrontKeyFile=/k&publicEndpoint=https://y",
     "s3://bucket?partMiB=4",
     "s3://bucket/a%20b",
     "s3://bucket/%2e%2e/x y",

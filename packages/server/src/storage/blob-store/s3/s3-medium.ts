@@ -19,20 +19,28 @@ import type { ObjectMedium, PartedObject } from "../objects/object-medium.ts";
 import type { StorageKeys } from "../objects/storage-keys.ts";
 import { explainS3Error, statusOf } from "./explain-s3-error.ts";
 import type { S3Place } from "./parse-s3-url.ts";
+import type { CloudFrontSigner } from "./sign-cloudfront-url.ts";
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxParts = 10_000;
 type KeyReader = () => Promise<StorageKeys>;
 /** Objects under this size cost as if they had it in the cheaper classes; they are kept in the standard one. */
 const smallBytes = 131_072;
+/** Nobody may be shown a blob as a page, wherever it is read. */
+const ContentType = "application/octet-stream";
 const sockets = { keepAlive: true, maxSockets: 2_000 };
 
 /**
  * An S3 bucket as a medium, by the AWS SDK: AWS, Ceph, MinIO, R2, Swift. Uses no conditional writes, no copies and no batch deletes, as not every
  * service has them. The keys are asked for with each request, as
- * they may change; without any the SDK's chain is: environment, profile, web identity, container, machine.
+ * they may change; without any the SDK's chain is: environment, profile, web identity, container, machine. With `signForCdn` clients are sent where that says, else to
+ * the bucket.
  */
-export function openS3Medium(place: S3Place, readKeys: KeyReader | undefined): ObjectMedium {
+export function openS3Medium(
+  place: S3Place,
+  readKeys: KeyReader | undefined,
+  signForCdn?: CloudFrontSigner,
+): ObjectMedium {
   const client = createClient(place, readKeys, place.endpoint);
   const { bucket: Bucket, prefix } = place;
   const encryption = {
@@ -59,6 +67,7 @@ export function openS3Medium(place: S3Place, readKeys: KeyReader | undefined): O
             ...at(key),
             ...encryption,
             ...storageClass(bytes.byteLength),
+            ContentType,
             Body: bytes,
             ContentLength: bytes.byteLength,
           }),
@@ -68,7 +77,12 @@ export function openS3Medium(place: S3Place, readKeys: KeyReader | undefined): O
     async begin(key) {
       const { UploadId } = await explained(
         client.send(
-          new CreateMultipartUploadCommand({ ...at(key), ...encryption, ...storageClass(place.partBytes) }),
+          new CreateMultipartUploadCommand({
+            ...at(key),
+            ...encryption,
+            ...storageClass(place.partBytes),
+            ContentType,
+          }),
         ),
       );
       if (UploadId === undefined)
@@ -139,6 +153,7 @@ export function openS3Medium(place: S3Place, readKeys: KeyReader | undefined): O
       await abortUpload(client, at(key), token);
     },
     async signUrl(key, reply) {
+      if (signForCdn !== undefined) return signForCdn(prefix + key, reply.expiresSeconds);
       signer ??= createSigner(place, readKeys);
       return (await signer)(at(key), reply);
     },

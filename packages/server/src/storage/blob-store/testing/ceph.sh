@@ -54,6 +54,9 @@ ms_bind_port_max = $((OSD + 9))
 [client.rgw.x]
 rgw_frontends = beast endpoint=127.0.0.1:$PORT
 rgw_data = $DIR/rgw
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = registry-key=$(head -c 32 /dev/zero | tr '\0' k | base64)
 X
 C="-c $DIR/ceph.conf"
 export CEPH_CONF=$DIR/ceph.conf
