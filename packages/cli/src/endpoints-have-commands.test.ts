@@ -124,6 +124,8 @@ const commands: Readonly<Record<string, string>> = {
   "regions ls": "regions.list",
   "regions place acme --allow eu": "placements.set",
   "regions placement acme": "placements.get",
+  "regions retire us": "regions.retire",
+  "regions retire us --undo": "regions.keep",
   "regions rm us": "regions.forget",
   "repository create acme/app": "repositories.create",
   "repository ls": "repositories.list",

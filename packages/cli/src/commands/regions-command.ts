@@ -40,6 +40,9 @@ export function regionsCommand(contextOf: ContextOf): Command {
         "missing",
         "missingBytes",
         "waitingSince",
+        "onlyHereBlobs",
+        "uploads",
+        "surplusBlobs",
         "owedDeletions",
       ];
       const titles = [
@@ -50,6 +53,9 @@ export function regionsCommand(contextOf: ContextOf): Command {
         "missing blobs",
         "missing bytes",
         "waiting since",
+        "only here",
+        "uploads",
+        "to be removed",
         "owed deletions",
       ];
       const lines = formatHeadedTable(titles, cellsOf(rows, fields));
@@ -95,6 +101,23 @@ export function regionsCommand(contextOf: ContextOf): Command {
       const json = await client.send("PUT", placementOf(namespace), "set the placement", body);
       context.output.result(json, placementLines(json));
     });
+  const retire = new Command("retire")
+    .summary("have a region emptied while everything runs: nothing new goes there, what lies there moves")
+    .argument("<region>")
+    .option("--undo", "use it again")
+    .action(async (region: string, options: { readonly undo?: boolean }, command: Command) => {
+      const { context, client } = open(command);
+      const path = `${base}/${encodeURIComponent(region)}/retirement`;
+      if (options.undo === true) {
+        await client.send("DELETE", path, "use the region again");
+        context.output.result({}, [`${region} is used again`]);
+        return;
+      }
+      await client.send("PUT", path, "retire the region");
+      context.output.result({}, [
+        `${region} is being emptied: regions ls says what is left; take it out of the settings when that is nothing`,
+      ]);
+    });
   const forget = new Command("rm")
     .summary("forget a region that is configured no more; its bytes are not touched")
     .argument("<region>")
@@ -112,7 +135,7 @@ export function regionsCommand(contextOf: ContextOf): Command {
       "regions blob sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
     ],
   });
-  for (const command of [list, blob, placement, place, forget]) group.addCommand(command);
+  for (const command of [list, blob, placement, place, retire, forget]) group.addCommand(command);
   return group;
 }
 
@@ -135,7 +158,7 @@ function placementLines(json: unknown): readonly string[] {
 
 function stateOf(region: Readonly<Record<string, unknown>>): string {
   if (region["isConfigured"] !== true) return "not configured";
-  const own = region["isOwn"] === true ? ", asked here" : "";
+  const own = `${region["isOwn"] === true ? ", asked here" : ""}${region["isRetiring"] === true ? ", being emptied" : ""}`;
   return region["ok"] === true ? `answers${own}` : `away${own}: ${String(region["error"])}`;
 }
 

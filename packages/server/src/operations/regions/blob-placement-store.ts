@@ -3,6 +3,8 @@ import { parseDigest } from "@entrepot/oci/digest";
 import { sql } from "kysely";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forKeyShare } from "../../storage/database/row-locks.ts";
+import { oweDeletions } from "./region-deletion-store.ts";
 
 export const placementStates = ["waiting", "placed", "surplus"] as const;
 /** 'waiting' = to be copied there; 'surplus' = to be removed from there. */
@@ -28,14 +30,26 @@ export async function wantCopies(
     .execute();
 }
 
+/** The copies come first. */
+const surplusAfterMs = 5_000;
+
 /** Writes down where the bytes of a blob lie that have just come, and where they are to be copied. Whatever was known of it before is void. */
 export async function placeNewBlob(
   tx: Tx,
-  blob: { readonly blobId: number; readonly home: string; readonly copies: readonly string[] },
+  blob: {
+    readonly blobId: number;
+    readonly home: string;
+    /** False = it came there before that was forbidden, and goes when it lies elsewhere. */
+    readonly mayStay: boolean;
+    readonly copies: readonly string[];
+  },
   nowMs: number,
 ): Promise<void> {
+  const home = waitingRow(blob.blobId, blob.home, nowMs);
   const rows = [
-    { ...waitingRow(blob.blobId, blob.home, nowMs), state: "placed" },
+    blob.mayStay
+      ? { ...home, state: "placed" }
+      : { ...home, state: "surplus", next_ms: nowMs + surplusAfterMs },
     ...blob.copies
       .filter((region) => region !== blob.home)
       .map((region) => waitingRow(blob.blobId, region, nowMs)),
@@ -138,6 +152,23 @@ export async function forgetSurplus(tx: Tx, blobId: number, region: string): Pro
     .where("blob_id", "=", blobId)
     .where("region", "=", region)
     .where("state", "=", "surplus")
+    .execute();
+}
+
+/** A copy was made that nobody wants any more: it is to be removed, whatever has become of the blob. */
+export async function noteUnwanted(
+  tx: Tx,
+  blob: Pick<DuePlacement, "blobId" | "location" | "sizeBytes">,
+  region: string,
+  nowMs: number,
+): Promise<void> {
+  const query = tx.selectFrom("blobs").select("id").where("id", "=", blob.blobId);
+  const there = await forKeyShare(tx, query.where("location", "=", blob.location)).executeTakeFirst();
+  if (there === undefined) return oweDeletions(tx, [region], blob, nowMs);
+  await tx
+    .insertInto("blob_placements")
+    .values({ ...waitingRow(blob.blobId, region, nowMs), state: "surplus" })
+    .onConflict((conflict) => conflict.columns(["blob_id", "region"]).doNothing())
     .execute();
 }
 

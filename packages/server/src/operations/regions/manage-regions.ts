@@ -8,6 +8,7 @@ import { regionOfLocation } from "../../storage/blob-store/regions/region-name.t
 import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { findPlacementsOf, type PlacementOfBlob } from "./blob-placement-store.ts";
+import { countRegions, nothingOpen, type RegionCounts } from "./count-regions.ts";
 import {
   checkPlacement,
   everywhere,
@@ -15,14 +16,8 @@ import {
   type NamespacePlacement,
 } from "./namespace-placement.ts";
 import { deletePlacement, findPlacement, putPlacement } from "./placement-store.ts";
-import {
-  countOnlyIn,
-  countRegions,
-  countUploadsIn,
-  deleteRegionRows,
-  noCounts,
-  type RegionCounts,
-} from "./region-status-store.ts";
+import { countUploadsIn } from "./region-status-store.ts";
+import { findRetiring } from "./retiring-store.ts";
 
 export interface ManageRegionsDeps {
   readonly database: Database;
@@ -41,21 +36,34 @@ export interface RegionStatus extends RegionCounts {
   readonly isOwn: boolean;
   readonly isConfigured: boolean;
   readonly isCopiedToByDefault: boolean;
+  /** Nothing new goes there, and what lies there moves to the others. */
+  readonly isRetiring: boolean;
+  /** Which go on there. */
+  readonly uploads: number;
+  /** As of when `placed` and `onlyHere` were counted; 0 = not yet. */
+  readonly countedAtMs: number;
   /** As this instance sees it; undefined = it answers. */
   readonly trouble: { readonly sinceMs: number; readonly error: string } | undefined;
 }
 
 /** Every region that is configured here or that some row knows. */
 export async function describeRegions(deps: ManageRegionsDeps): Promise<readonly RegionStatus[]> {
-  const counts = await countRegions(deps.database.read, "everything");
-  const names = new Set([...deps.known.names, ...counts.keys()]);
-  return [...names].toSorted().map((name) => ({
+  const { read } = deps.database;
+  const { regions, countedAtMs } = await countRegions(read, deps.known.names, deps.clock.nowMs());
+  const retiring = await findRetiring(read);
+  const names = [...new Set([...regions.keys(), ...retiring])].toSorted();
+  const uploads = new Map<string, number>();
+  for (const name of names) uploads.set(name, await countUploadsIn(read, name));
+  return names.map((name) => ({
     name,
+    isRetiring: retiring.has(name),
+    uploads: uploads.get(name) ?? 0,
+    countedAtMs,
     isOwn: deps.known.names[0] === name,
     isConfigured: deps.known.names.includes(name),
     isCopiedToByDefault: deps.known.byDefault.has(name),
     trouble: deps.regional?.regions.find((region) => region.name === name)?.watch.trouble(),
-    ...(counts.get(name) ?? noCounts),
+    ...(regions.get(name) ?? { ...nothingOpen, placed: { blobs: 0, bytes: 0 }, onlyHere: 0 }),
   }));
 }
 
@@ -72,42 +80,6 @@ export async function describeBlob(
   if (found === undefined) throw new AppError("NOT_FOUND", `there is no blob ${digest}`);
   const { location, ...rest } = found;
   return { ...rest, home: regionOfLocation(location) };
-}
-
-/**
- * Forgets a region that no instance is configured with any more. `IN_USE` while it is configured here, or while blobs or uploads lie there that lie nowhere else:
- * then nothing is changed. The bytes there are not touched.
- */
-export async function forgetRegion(
-  deps: ManageRegionsDeps,
-  source: AuditSource,
-  name: string,
-): Promise<void> {
-  if (deps.known.names.includes(name)) {
-    throw new AppError(
-      "IN_USE",
-      `the storage region ${name} is configured; take it out of the settings first`,
-    );
-  }
-  const { read } = deps.database;
-  if (!(await countRegions(read, "everything")).has(name)) {
-    throw new AppError("NOT_FOUND", `there is no storage region ${name}`);
-  }
-  const [blobs, uploads] = [await countOnlyIn(read, name), await countUploadsIn(read, name)];
-  if (blobs + uploads > 0) {
-    throw new AppError(
-      "IN_USE",
-      `${blobs} blobs and ${uploads} uploads lie in ${name} alone: configure it again and wait until they are copied`,
-    );
-  }
-  await deps.database.transaction(async (tx) => {
-    const forgotten = await deleteRegionRows(tx, name);
-    await recordAudit(tx, source, deps.clock.nowMs(), {
-      action: "region.forget",
-      target: `region ${name}`,
-      before: { blobs: forgotten },
-    });
-  });
 }
 
 /** Of a namespace; `NOT_FOUND` when there is no such namespace. */
@@ -130,9 +102,11 @@ export async function setPlacement(
   if (deps.regional === undefined) {
     throw new AppError("REQUEST_INVALID", "there is one storage here, not several regions to choose from");
   }
-  checkPlacement(deps.known, placement);
   const isEverywhere = placement.allowed === undefined && placement.copies === undefined;
   await deps.database.transaction(async (tx) => {
+    // First, so that of a placement and a retirement at once the second sees the first.
+    await bumpAccessVersion(tx);
+    checkPlacement({ ...deps.known, retiring: await findRetiring(tx) }, placement);
     const found = await findPlacement(tx, namespace);
     if (found === undefined) throw new AppError("NOT_FOUND", `there is no namespace ${namespace}`);
     if (isEverywhere) await deletePlacement(tx, found.namespaceId);
@@ -144,7 +118,6 @@ export async function setPlacement(
       before: shapePlacement(found.placement),
       after: shapePlacement(isEverywhere ? everywhere : placement),
     });
-    await bumpAccessVersion(tx);
   });
   deps.cache.changed();
   await deps.reconcileSoon(source);

@@ -14,6 +14,8 @@ export interface KnownRegions {
   readonly names: readonly string[];
   /** Those that everything is copied to that is not said to lie elsewhere. */
   readonly byDefault: ReadonlySet<string>;
+  /** Those that are being emptied: nothing may lie there any more. Absent = none. */
+  readonly retiring?: ReadonlySet<string>;
 }
 
 export const everywhere: NamespacePlacement = { allowed: undefined, copies: undefined };
@@ -21,7 +23,9 @@ export const everywhere: NamespacePlacement = { allowed: undefined, copies: unde
 /** Where it may lie, in order of preference. */
 export function allowedRegions(known: KnownRegions, placement: NamespacePlacement): readonly string[] {
   const { allowed } = placement;
-  return allowed === undefined ? known.names : known.names.filter((name) => allowed.includes(name));
+  return known.names.filter(
+    (name) => known.retiring?.has(name) !== true && (allowed === undefined || allowed.includes(name)),
+  );
 }
 
 /** Where it is to be copied; where it was pushed it lies in any case. */
@@ -33,7 +37,7 @@ export function wantedRegions(known: KnownRegions, placement: NamespacePlacement
   return usual.length > 0 ? usual : allowed;
 }
 
-/** `REQUEST_INVALID` for regions that are not there, for copies where it may not lie, and for nowhere at all. */
+/** `REQUEST_INVALID` for regions that are not there or are being emptied, for copies where it may not lie, and for nowhere at all. */
 export function checkPlacement(known: KnownRegions, placement: NamespacePlacement): void {
   const { allowed, copies } = placement;
   for (const name of [...(allowed ?? []), ...(copies ?? [])]) {
@@ -43,6 +47,14 @@ export function checkPlacement(known: KnownRegions, placement: NamespacePlacemen
         `there is no storage region ${name}; there are ${known.names.toSorted().join(", ")}`,
       );
     }
+  }
+  const named = [...(allowed ?? []), ...(copies ?? [])];
+  const retiring = named.find((name) => known.retiring?.has(name) === true);
+  if (retiring !== undefined) {
+    throw new AppError(
+      "REQUEST_INVALID",
+      `the storage region ${retiring} is retired: nothing new goes there`,
+    );
   }
   if (allowed?.length === 0) {
     throw new AppError("REQUEST_INVALID", "content must be allowed in one storage region at least");

@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { everywhere, type NamespacePlacement } from "./namespace-placement.ts";
+import type { NamespacePlacement } from "./namespace-placement.ts";
+import { parseRetiring, retiringFact } from "./retiring-store.ts";
 
 interface PlacementRow {
   readonly allowed: string | null;
@@ -20,15 +21,41 @@ export async function findPlacement(
   return row === undefined ? undefined : { namespaceId: row.id, placement: toPlacement(row) };
 }
 
-/** Of the namespace in which a repository is. */
-export async function findPlacementOf(tx: Tx, repositoryId: number): Promise<NamespacePlacement> {
+/** Of the namespace in which a repository is, and which regions are being emptied: both of one moment, by one statement. */
+export async function findPlacementOf(
+  tx: Tx,
+  repositoryId: number,
+): Promise<{ readonly placement: NamespacePlacement; readonly retiring: ReadonlySet<string> }> {
   const row = await tx
     .selectFrom("repositories as r")
-    .innerJoin("namespace_placements as np", "np.namespace_id", "r.namespace_id")
-    .select(["np.allowed", "np.copies"])
+    .leftJoin("namespace_placements as np", "np.namespace_id", "r.namespace_id")
+    .leftJoin("facts as f", (join) => join.on("f.name", "=", retiringFact))
+    .select(["np.allowed", "np.copies", "f.value as retiring"])
     .where("r.id", "=", repositoryId)
     .executeTakeFirst();
-  return row === undefined ? everywhere : toPlacement(row);
+  return {
+    placement: toPlacement(row ?? { allowed: null, copies: null }),
+    retiring: parseRetiring(row?.retiring),
+  };
+}
+
+/** Namespaces by id after `afterId` that say in which regions their content may lie. */
+export async function listPlacements(
+  db: Queryable,
+  afterId: number,
+  limit: number,
+): Promise<
+  readonly { readonly id: number; readonly name: string; readonly placement: NamespacePlacement }[]
+> {
+  const rows = await db
+    .selectFrom("namespace_placements as np")
+    .innerJoin("namespaces as n", "n.id", "np.namespace_id")
+    .select(["n.id", "n.name", "np.allowed", "np.copies"])
+    .where("np.namespace_id", ">", afterId)
+    .orderBy("np.namespace_id")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ id: row.id, name: row.name, placement: toPlacement(row) }));
 }
 
 export async function putPlacement(

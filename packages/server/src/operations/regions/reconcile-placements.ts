@@ -1,14 +1,17 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../lib/clock.ts";
+import { createPace } from "../../lifecycle/garbage-collection/keep-pace.ts";
 import { regionOfLocation } from "../../storage/blob-store/regions/region-name.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { allowedRegions, type KnownRegions, wantedRegions } from "./namespace-placement.ts";
 import {
   type ComparedBlob,
   changePlacements,
+  holdComparedBlobs,
   listComparedBlobs,
   type PlacementChange,
 } from "./reconcile-store.ts";
+import { putCounts } from "./region-status-store.ts";
+import { type CountedRegions, type PlacedBlob, tallyRegions } from "./tally-regions.ts";
 
 export interface Reconciled {
   readonly blobs: number;
@@ -19,11 +22,13 @@ export interface Reconciled {
 }
 
 const pageSize = 500;
-const changesAtOnce = 200;
+const changedAtOnce = 100;
+/** Of the time that passes: looking at millions of blobs once an hour must not be felt. */
+const loadPercent = 25;
 
 /**
  * Compares every blob with where it should lie, and writes down what is to be copied and removed: after a region was added, a namespace's placement
- * changed, or a repository moved. Copies nothing itself. May be repeated and stopped anywhere.
+ * changed, or a repository moved. Copies nothing itself. Counts on the way what lies where, for those who ask. In pages, with a rest after each; may be repeated and stopped anywhere.
  */
 export async function reconcilePlacements(
   deps: { readonly database: Database; readonly clock: Clock; readonly known: KnownRegions },
@@ -31,18 +36,23 @@ export async function reconcilePlacements(
   onProgress: (blobs: number) => void,
 ): Promise<Reconciled> {
   let report: Reconciled = { blobs: 0, wanted: 0, surplus: 0 };
+  let regions: CountedRegions["regions"] = {};
+  const pace = createPace(loadPercent);
+  const startedAtMs = deps.clock.nowMs();
   for (let afterId = 0; ; ) {
     signal.throwIfAborted();
     const page = await listComparedBlobs(deps.database.read, afterId, pageSize);
     const last = page.at(-1);
-    if (last === undefined) return report;
+    if (last === undefined) {
+      const counts = { countedAtMs: startedAtMs, regions };
+      await deps.database.transaction((tx) => putCounts(tx, counts), { durable: false });
+      return report;
+    }
     afterId = last.id;
     const changes = page.flatMap((blob) => changesOf(deps.known, blob));
-    for (let start = 0; start < changes.length; start += changesAtOnce) {
-      const some = changes.slice(start, start + changesAtOnce);
-      await deps.database.transaction((tx) => changePlacements(tx, some, deps.clock.nowMs()), {
-        durable: false,
-      });
+    const changed = [...new Set(changes.map(({ blobId }) => blobId))];
+    for (let start = 0; start < changed.length; start += changedAtOnce) {
+      await changeBlobs(deps, changed.slice(start, start + changedAtOnce));
     }
     const count = (to: PlacementChange["to"]) => changes.filter((change) => change.to === to).length;
     report = {
@@ -50,9 +60,45 @@ export async function reconcilePlacements(
       wanted: report.wanted + count("waiting"),
       surplus: report.surplus + count("surplus"),
     };
+    regions = tallyRegions(regions, afterChanges(page, changes, deps.clock.nowMs()));
     onProgress(report.blobs);
-    await nextTurn();
+    await pace(signal);
   }
+}
+
+/** What is to change of these blobs, judged anew: one may have been mounted, moved or collected since it was looked at. */
+export async function changeBlobs(
+  {
+    database,
+    clock,
+    known,
+  }: { readonly database: Database; readonly clock: Clock; readonly known: KnownRegions },
+  ids: readonly number[],
+): Promise<void> {
+  await database.transaction(
+    async (tx) => {
+      const blobs = await holdComparedBlobs(tx, ids);
+      const changes = blobs.flatMap((blob) => changesOf(known, blob));
+      await changePlacements(tx, changes, clock.nowMs());
+    },
+    { durable: false },
+  );
+}
+
+function afterChanges(
+  page: readonly ComparedBlob[],
+  changes: readonly PlacementChange[],
+  nowMs: number,
+): readonly PlacedBlob[] {
+  const changesOfBlob = Map.groupBy(changes, ({ blobId }) => blobId);
+  return page.map(({ id, sizeBytes, states }) => {
+    const placements = new Map(states);
+    for (const { region, to } of changesOfBlob.get(id) ?? []) {
+      if (to === "none") placements.delete(region);
+      else placements.set(region, { state: to, sinceMs: nowMs });
+    }
+    return { id, sizeBytes, placements: [...placements].map(([region, now]) => ({ region, ...now })) };
+  });
 }
 
 function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementChange[] {
@@ -63,12 +109,12 @@ function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementC
   if (wanted.size === 0) {
     // Nobody asks for copies, so it lies where it was pushed. Where it may not lie there any more, it must lie somewhere all the same.
     const [first] = allowed;
-    const isIn = (state: string) => [...allowed].find((region) => blob.states.get(region) === state);
+    const isIn = (state: string) => [...allowed].find((region) => blob.states.get(region)?.state === state);
     const goal = isIn("waiting") ?? (home !== undefined && allowed.has(home) ? home : first);
     if (goal !== undefined && isIn("placed") === undefined) wanted.add(goal);
   }
   return known.names.flatMap((region): readonly PlacementChange[] => {
-    const to = targetOf(blob.states.get(region), {
+    const to = targetOf(blob.states.get(region)?.state, {
       isWanted: wanted.has(region),
       isAllowed: allowed.has(region),
       // Before there were regions nobody wrote down where bytes lie. Since then their home is, until they are removed there.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOf, push, repositoryName } from "../../registry/testing/content.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
-import { changePlacements } from "./reconcile-store.ts";
+import { changeBlobs } from "./reconcile-placements.ts";
 import { openTestRegions } from "./testing/open-test-regions.ts";
 
 const app = repositoryName("acme/app");
@@ -26,8 +26,8 @@ eachDatabase((open) => {
       await end.promise;
     });
     await deleted.promise;
-    const wanted = { blobId: id, region: "asia", to: "waiting" } as const;
-    const changing = database.transaction((tx) => changePlacements(tx, [wanted], 0));
+    const known = { ...regions.known, byDefault: new Set(["asia"]) };
+    const changing = changeBlobs({ database, clock: regions.eu.clock, known }, [id]);
     setTimeout(end.resolve, 100);
     await collecting;
     await changing;

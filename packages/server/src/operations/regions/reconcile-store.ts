@@ -1,6 +1,6 @@
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forKeyShare } from "../../storage/database/row-locks.ts";
+import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import type { NamespacePlacement } from "./namespace-placement.ts";
 import { toPlacement } from "./placement-store.ts";
 
@@ -8,9 +8,16 @@ import { toPlacement } from "./placement-store.ts";
 export interface ComparedBlob {
   readonly id: number;
   readonly location: BlobLocation;
+  readonly sizeBytes: number;
   /** Of the namespaces that link it, each different one once; none = it is about to be collected. */
   readonly placements: readonly NamespacePlacement[];
-  readonly states: ReadonlyMap<string, string>;
+  readonly states: ReadonlyMap<string, { readonly state: string; readonly sinceMs: number }>;
+}
+
+interface BlobRow {
+  readonly id: number;
+  readonly location: string;
+  readonly size_bytes: number;
 }
 
 /** Blobs by id after `afterId`. */
@@ -21,11 +28,25 @@ export async function listComparedBlobs(
 ): Promise<readonly ComparedBlob[]> {
   const blobs = await db
     .selectFrom("blobs")
-    .select(["id", "location"])
+    .select(["id", "location", "size_bytes"])
     .where("id", ">", afterId)
     .orderBy("id")
     .limit(limit)
     .execute();
+  return compare(db, blobs);
+}
+
+/** Those that are still there, as they are now; no link to them is made, and none is collected, until the transaction ends. */
+export async function holdComparedBlobs(tx: Tx, ids: readonly number[]): Promise<readonly ComparedBlob[]> {
+  if (ids.length === 0) return [];
+  const query = tx
+    .selectFrom("blobs")
+    .select(["id", "location", "size_bytes"])
+    .where("id", "in", [...ids]);
+  return compare(tx, await forNoKeyUpdate(tx, query.orderBy("id")).execute());
+}
+
+async function compare(db: Queryable, blobs: readonly BlobRow[]): Promise<readonly ComparedBlob[]> {
   if (blobs.length === 0) return [];
   const ids = blobs.map(({ id }) => id);
   const links = await db
@@ -38,16 +59,19 @@ export async function listComparedBlobs(
     .execute();
   const states = await db
     .selectFrom("blob_placements")
-    .select(["blob_id", "region", "state"])
+    .select(["blob_id", "region", "state", "since_ms"])
     .where("blob_id", "in", ids)
     .execute();
   const linksOf = Map.groupBy(links, (link) => link.blob_id);
   const statesOf = Map.groupBy(states, (row) => row.blob_id);
-  return blobs.map(({ id, location }) => ({
+  return blobs.map(({ id, location, size_bytes: sizeBytes }) => ({
     id,
+    sizeBytes,
     location: location as BlobLocation, // as: written by a driver's commitUpload
     placements: (linksOf.get(id) ?? []).map(toPlacement),
-    states: new Map((statesOf.get(id) ?? []).map(({ region, state }) => [region, state])),
+    states: new Map(
+      (statesOf.get(id) ?? []).map(({ region, state, since_ms: sinceMs }) => [region, { state, sinceMs }]),
+    ),
   }));
 }
 
@@ -58,20 +82,13 @@ export interface PlacementChange {
   readonly to: "waiting" | "surplus" | "none";
 }
 
-/** Makes the changes that still apply; of blobs that went meanwhile, none. */
+/** Makes changes to blobs that the transaction holds. */
 export async function changePlacements(
   tx: Tx,
   changes: readonly PlacementChange[],
   nowMs: number,
 ): Promise<void> {
-  const ids = [...new Set(changes.map(({ blobId }) => blobId))];
-  if (ids.length === 0) return;
-  // Held until the end, or the collector could take them between this look and a row that refers to them.
-  const held = forKeyShare(tx, tx.selectFrom("blobs").select("id").where("id", "in", ids).orderBy("id"));
-  const there = await held.execute();
-  const known = new Set(there.map(({ id }) => id));
   for (const { blobId, region, to } of changes) {
-    if (!known.has(blobId)) continue;
     if (to === "none") {
       await tx
         .deleteFrom("blob_placements")

@@ -2,7 +2,8 @@ import { Counter, Gauge, Histogram, type Registry as MetricsRegistry } from "pro
 import type { Clock } from "../../lib/clock.ts";
 import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
 import type { Database } from "../../storage/database/database.ts";
-import { countRegions, noCounts, type RegionCounts } from "./region-status-store.ts";
+import { countOpenIn, nothingOpen } from "./count-regions.ts";
+import type { OpenCounts } from "./region-status-store.ts";
 
 export interface RegionMetrics {
   readonly copied: (region: string, bytes: number, waitedMs: number) => void;
@@ -68,17 +69,17 @@ function declareGauges({
   readonly regional: RegionalBlobStore | undefined;
 }): void {
   const names = regional?.regions.map(({ name }) => name) ?? [];
-  let counted: Promise<ReadonlyMap<string, RegionCounts>> | undefined;
+  let counted: Promise<ReadonlyMap<string, OpenCounts>> | undefined;
   let countedAtMs = 0;
   // One look for all gauges of one scrape.
   const look = () => {
     if (counted === undefined || Math.abs(clock.nowMs() - countedAtMs) > freshMs) {
       countedAtMs = clock.nowMs();
-      counted = countRegions(database.read, "open");
+      counted = countOpenIn(database.read, names);
     }
     return counted;
   };
-  const figures: readonly (readonly [string, string, (counts: RegionCounts) => number])[] = [
+  const figures: readonly (readonly [string, string, (counts: Omit<OpenCounts, "isCut">) => number])[] = [
     [
       "entrepot_region_missing_blobs",
       "Blobs that are still to be copied to a storage region; the same for all instances.",
@@ -94,6 +95,11 @@ function declareGauges({
       "How long the blob waits that has waited longest to be copied to a storage region; the same for all instances.",
       ({ waiting }) =>
         waiting.oldestSinceMs === undefined ? 0 : Math.max(0, clock.nowMs() - waiting.oldestSinceMs) / 1_000,
+    ],
+    [
+      "entrepot_region_surplus_blobs",
+      "Blobs that a storage region has, may not have any more, and gives up once another has them; the same for all instances.",
+      (counts) => counts.surplus,
     ],
     [
       "entrepot_region_owed_deletions",
@@ -112,7 +118,7 @@ function declareGauges({
         // Figures that cannot be had are left as they were.
         const counts = await look().catch(() => undefined);
         if (counts === undefined) return;
-        for (const region of names) this.set({ region }, of(counts.get(region) ?? noCounts));
+        for (const region of names) this.set({ region }, of(counts.get(region) ?? nothingOpen));
       },
     });
   }

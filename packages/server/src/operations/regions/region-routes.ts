@@ -1,9 +1,9 @@
 import { parseDigest } from "@entrepot/oci/digest";
 import { type Endpoint, endpoint, type Reply } from "../../http/endpoint.ts";
+import { forgetRegion } from "./forget-region.ts";
 import {
   describeBlob,
   describeRegions,
-  forgetRegion,
   getPlacement,
   type ManageRegionsDeps,
   type RegionStatus,
@@ -11,9 +11,11 @@ import {
   shapePlacement,
 } from "./manage-regions.ts";
 import type { PlacementBody } from "./region-schema.ts";
+import { retireRegion } from "./retire-region.ts";
 
 const schemas = () => import("./region-schema.ts");
 const placementPath = "/api/v1/organizations/{namespace}/placement";
+const retirementPath = "/api/v1/regions/{region}/retirement";
 const auditor = { who: "auditor" } as const;
 const administrator = { who: "administrator" } as const;
 
@@ -38,7 +40,32 @@ export function regionEndpoints(deps: ManageRegionsDeps): readonly Endpoint[] {
       needsRecentSignIn: true,
       summary: "Forget a storage region that is configured no more. Its bytes are not touched.",
       handle: async (call, { params }) => {
-        await forgetRegion(deps, call, params["region"] ?? "");
+        await forgetRegion(deps, call, params["region"] ?? "", call.signal);
+        return { status: 204 };
+      },
+    }),
+    endpoint({
+      id: "regions.retire",
+      method: "PUT",
+      path: retirementPath,
+      can: administrator,
+      needsRecentSignIn: true,
+      summary:
+        "Have a storage region emptied while everything runs: nothing new goes there, and what lies there moves to where it may lie instead.",
+      handle: async (call, { params }) => {
+        await retireRegion(deps, call, params["region"] ?? "", true);
+        return { status: 204 };
+      },
+    }),
+    endpoint({
+      id: "regions.keep",
+      method: "DELETE",
+      path: retirementPath,
+      can: administrator,
+      needsRecentSignIn: true,
+      summary: "Use a storage region again that was being emptied.",
+      handle: async (call, { params }) => {
+        await retireRegion(deps, call, params["region"] ?? "", false);
         return { status: 204 };
       },
     }),
@@ -99,18 +126,22 @@ function json(value: unknown): Reply {
 }
 
 function shape(region: RegionStatus) {
-  const { name, isOwn, isConfigured, isCopiedToByDefault, trouble, placed, waiting } = region;
+  const { name, isOwn, isConfigured, isCopiedToByDefault, isRetiring, trouble, placed, waiting } = region;
   return {
     name,
     isOwn,
     isConfigured,
     isCopiedToByDefault,
+    isRetiring,
     ok: trouble === undefined,
     error: trouble?.error ?? null,
     failingSinceMs: trouble?.sinceMs ?? null,
     blobs: placed.blobs,
     bytes: placed.bytes,
     missing: { ...waiting, oldestSinceMs: waiting.oldestSinceMs ?? null },
+    onlyHereBlobs: region.onlyHere,
+    uploads: region.uploads,
+    countedAtMs: region.countedAtMs === 0 ? null : region.countedAtMs,
     surplusBlobs: region.surplus,
     owedDeletions: region.owedDeletions,
   };

@@ -10,6 +10,9 @@ const region = Type.Object({
   isOwn: Type.Boolean({ description: "of the instance that answers" }),
   isConfigured: Type.Boolean(),
   isCopiedToByDefault: Type.Boolean(),
+  isRetiring: Type.Boolean({
+    description: "nothing new goes there, and what lies there moves to the others",
+  }),
   ok: Type.Boolean({ description: "as the instance that answers sees it" }),
   error: optional(Type.String()),
   failingSinceMs: optional(timeMs),
@@ -21,6 +24,14 @@ const region = Type.Object({
     oldestSinceMs: optional(timeMs),
     failing: Type.Integer({ minimum: 0, description: "of which an attempt to copy them has failed" }),
   }),
+  onlyHereBlobs: Type.Integer({ minimum: 0, description: "of which no other region has a copy yet" }),
+  uploads: Type.Integer({ minimum: 0, description: "which go on there" }),
+  countedAtMs: optional(
+    Type.Integer({
+      description:
+        "as of when `blobs`, `bytes` and `onlyHereBlobs` are: now while there are few blobs, else when all were last looked at; null = not yet",
+    }),
+  ),
   surplusBlobs: Type.Integer({ minimum: 0, description: "which may not lie there and are to be removed" }),
   owedDeletions: Type.Integer({ minimum: 0, description: "which could not be made while it was away" }),
 });

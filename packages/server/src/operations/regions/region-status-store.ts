@@ -1,9 +1,13 @@
 import { sql } from "kysely";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { findFact, putFact } from "../../storage/database/fact-store.ts";
+import type { CountedRegions, PlacedBlob } from "./tally-regions.ts";
 
-/** What the rows say of one region, configured or not. */
-export interface RegionCounts {
-  readonly placed: { readonly blobs: number; readonly bytes: number };
+/** No statement here reads more rows than this of one region or so many blobs, however many there are. */
+export const countedAtMost = 5_000;
+
+/** What is open in one region. */
+export interface OpenCounts {
   readonly waiting: {
     readonly blobs: number;
     readonly bytes: number;
@@ -13,85 +17,84 @@ export interface RegionCounts {
   };
   readonly surplus: number;
   readonly owedDeletions: number;
+  /** There is more than was counted. */
+  readonly isCut: boolean;
 }
 
-export const noCounts: RegionCounts = {
-  placed: { blobs: 0, bytes: 0 },
-  waiting: { blobs: 0, bytes: 0, oldestSinceMs: undefined, failing: 0 },
-  surplus: 0,
-  owedDeletions: 0,
-};
-
-/** By region. `placed` reads every row: for a person; the rest only what is open, for whoever asks every few seconds. */
-export async function countRegions(
-  db: Queryable,
-  which: "everything" | "open",
-): Promise<ReadonlyMap<string, RegionCounts>> {
-  const rows = await db
+/** What is due first, at most one more than is counted. */
+function openPlacements(db: Queryable, region: string) {
+  return db
     .selectFrom("blob_placements as p")
     .innerJoin("blobs as b", "b.id", "p.blob_id")
-    .select(({ fn }) => [
-      "p.region",
-      "p.state",
-      fn.countAll<number>().as("blobs"),
-      fn.sum<number>("b.size_bytes").as("bytes"),
-      fn.min("p.since_ms").as("oldest"),
-      sql<number>`sum(case when p.attempts > 0 then 1 else 0 end)`.as("failing"),
-    ])
-    .$if(which === "open", (query) => query.where("p.state", "<>", sql.lit("placed")))
-    .groupBy(["p.region", "p.state"])
-    .execute();
-  const owed = await db
-    .selectFrom("region_deletions")
-    .select(({ fn }) => ["region", fn.countAll<number>().as("count")])
-    .groupBy("region")
-    .execute();
-  const names = new Set([...rows, ...owed].map(({ region }) => region));
-  const of = (region: string, state: string) =>
-    rows.find((row) => row.region === region && row.state === state);
-  return new Map(
-    [...names].map((region) => {
-      const [placed, waiting] = [of(region, "placed"), of(region, "waiting")];
-      return [
-        region,
-        {
-          placed: { blobs: Number(placed?.blobs ?? 0), bytes: Number(placed?.bytes ?? 0) },
-          waiting: {
-            blobs: Number(waiting?.blobs ?? 0),
-            bytes: Number(waiting?.bytes ?? 0),
-            oldestSinceMs: waiting === undefined ? undefined : Number(waiting.oldest),
-            failing: Number(waiting?.failing ?? 0),
-          },
-          surplus: Number(of(region, "surplus")?.blobs ?? 0),
-          owedDeletions: Number(owed.find((row) => row.region === region)?.count ?? 0),
-        },
-      ];
-    }),
-  );
+    .select(["p.state", "p.since_ms", "p.attempts", "b.size_bytes"])
+    .where("p.region", "=", region)
+    .where("p.state", "<>", sql.lit("placed"))
+    .orderBy("p.next_ms")
+    .limit(countedAtMost + 1);
 }
 
-/**
- * How many blobs lie in that region and are not said to lie in any other. Whatever is to become of them there: a copy that waits may be the only one, of what
- * was there before there were regions, and one that is surplus stays until another region has it.
- */
-export async function countOnlyIn(db: Queryable, region: string): Promise<number> {
-  const row = await db
-    .selectFrom("blob_placements as p")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("p.region", "=", region)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("blob_placements as other")
-            .select("other.blob_id")
-            .whereRef("other.blob_id", "=", "p.blob_id")
-            .where("other.region", "<>", region)
-            .where("other.state", "=", "placed"),
-        ),
-      ),
-    )
-    .executeTakeFirstOrThrow();
-  return Number(row.count);
+function owedDeletions(db: Queryable, region: string) {
+  return db
+    .selectFrom("region_deletions")
+    .select("location")
+    .where("region", "=", region)
+    .orderBy("location")
+    .limit(countedAtMost + 1);
+}
+
+/** Exact while little is open, and never slow. */
+export async function countOpen(db: Queryable, region: string): Promise<OpenCounts> {
+  const open = await openPlacements(db, region).execute();
+  const owed = await owedDeletions(db, region).execute();
+  const waiting = open.filter(({ state }) => state === "waiting");
+  const sinceMs = waiting.map((row) => row.since_ms);
+  return {
+    waiting: {
+      blobs: waiting.length,
+      bytes: waiting.reduce((sum, row) => sum + row.size_bytes, 0),
+      oldestSinceMs: waiting.length === 0 ? undefined : Math.min(...sinceMs),
+      failing: waiting.filter(({ attempts }) => attempts > 0).length,
+    },
+    surplus: open.length - waiting.length,
+    owedDeletions: owed.length,
+    isCut: open.length > countedAtMost || owed.length > countedAtMost,
+  };
+}
+
+function blobsAfter(db: Queryable, afterId: number, limit: number) {
+  return db
+    .selectFrom("blobs")
+    .select(["id", "size_bytes"])
+    .where("id", ">", afterId)
+    .orderBy("id")
+    .limit(limit);
+}
+
+/** Blobs by id after `afterId`, and where each is said to lie. */
+export async function listPlacedBlobs(
+  db: Queryable,
+  afterId: number,
+  limit: number,
+): Promise<readonly PlacedBlob[]> {
+  const blobs = await blobsAfter(db, afterId, limit).execute();
+  const last = blobs.at(-1);
+  if (last === undefined) return [];
+  const rows = await db
+    .selectFrom("blob_placements")
+    .select(["blob_id", "region", "state", "since_ms"])
+    .where("blob_id", ">", afterId)
+    .where("blob_id", "<=", last.id)
+    .execute();
+  const byBlob = Map.groupBy(rows, (row) => row.blob_id);
+  return blobs.map(({ id, size_bytes: sizeBytes }) => ({
+    id,
+    sizeBytes,
+    placements: (byBlob.get(id) ?? []).map(({ region, state, since_ms: sinceMs }) => ({
+      region,
+      state,
+      sinceMs,
+    })),
+  }));
 }
 
 /** How many uploads lie in that region and are going on. */
@@ -104,12 +107,55 @@ export async function countUploadsIn(db: Queryable, region: string): Promise<num
   return Number(row.count);
 }
 
-/** Forgets everything of a region; tells how many blobs were said to lie there. */
-export async function deleteRegionRows(tx: Tx, region: string): Promise<number> {
+/** Forgets that blobs of these ids lie in a region, where another is said to have them; tells how many. */
+export async function deletePlacements(
+  tx: Tx,
+  region: string,
+  ids: { readonly after: number; readonly upTo: number },
+): Promise<number> {
   const { numDeletedRows } = await tx
     .deleteFrom("blob_placements")
     .where("region", "=", region)
+    .where("blob_id", ">", ids.after)
+    .where("blob_id", "<=", ids.upTo)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("blob_placements as other")
+          .select("other.blob_id")
+          .whereRef("other.blob_id", "=", "blob_placements.blob_id")
+          .where("other.region", "<>", region)
+          .where("other.state", "=", "placed"),
+      ),
+    )
     .executeTakeFirst();
-  await tx.deleteFrom("region_deletions").where("region", "=", region).execute();
   return Number(numDeletedRows);
+}
+
+/** Forgets some of the bytes that a region had still to remove; tells how many. */
+export async function deleteOwed(tx: Tx, region: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await tx
+    .deleteFrom("region_deletions")
+    .where("region", "=", region)
+    .where("location", "in", (query) =>
+      query
+        .selectFrom("region_deletions")
+        .select("location")
+        .where("region", "=", region)
+        .orderBy("location")
+        .limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
+const countsFact = "storage-region-counts";
+
+/** What the last look at all blobs came to; undefined before the first. */
+export async function findCounts(db: Queryable): Promise<CountedRegions | undefined> {
+  const text = await findFact(db, countsFact);
+  return text === undefined ? undefined : (JSON.parse(text) as CountedRegions); // as: written by putCounts
+}
+
+export async function putCounts(tx: Tx, counts: CountedRegions): Promise<void> {
+  await putFact(tx, countsFact, JSON.stringify(counts));
 }

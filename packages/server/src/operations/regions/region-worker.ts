@@ -12,6 +12,7 @@ import {
   forgetSurplus,
   listDue,
   markPlaced,
+  noteUnwanted,
   postpone,
 } from "./blob-placement-store.ts";
 import { copyBlob, hasBlob } from "./copy-blob.ts";
@@ -195,8 +196,8 @@ async function copyTo(
   const nowMs = clock.nowMs();
   const isWanted = await database.transaction((tx) => markPlaced(tx, blob, region.name, nowMs));
   if (!isWanted) {
-    // Only what was written here: what was there before may be all that there is.
-    if (isNew) await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
+    // Only what was written here: what was there before may be all that there is. By a row, as the removal may fail.
+    if (isNew) await database.transaction((tx) => noteUnwanted(tx, blob, region.name, nowMs));
     return;
   }
   onCopied(region.name, bytes, nowMs - blob.sinceMs);

@@ -4,10 +4,10 @@ import { deleteBlob } from "../../registry/blobs/delete-blob.ts";
 import { mountBlob } from "../../registry/blobs/mount-blob.ts";
 import { digestOf, push, pushImage, readBlob, repositoryName } from "../../registry/testing/content.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { forgetRegion } from "./forget-region.ts";
 import {
   describeBlob,
   describeRegions,
-  forgetRegion,
   getPlacement,
   type ManageRegionsDeps,
   setPlacement,

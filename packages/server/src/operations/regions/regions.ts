@@ -26,6 +26,7 @@ import { oweDeletions } from "./region-deletion-store.ts";
 import { declareRegionMetrics } from "./region-metrics.ts";
 import { regionEndpoints } from "./region-routes.ts";
 import { createRegionWorker } from "./region-worker.ts";
+import { findRetiring } from "./retiring-store.ts";
 
 export interface RegionsDeps {
   readonly database: Database;
@@ -110,7 +111,7 @@ export function createRegions(deps: RegionsDeps): Regions {
   };
 }
 
-function reconcileKind({ database, clock }: RegionsDeps, known: KnownRegions): JobKind {
+function reconcileKind({ database, clock }: RegionsDeps, regions: KnownRegions): JobKind {
   return jobKind<undefined>({
     kind: kindName,
     summary: "Compares where every blob lies with where it should, and asks for copies and removals.",
@@ -119,6 +120,7 @@ function reconcileKind({ database, clock }: RegionsDeps, known: KnownRegions): J
     concurrency: 1,
     schedule: { everyMs: hourMs },
     async run(_job, signal, progress) {
+      const known = { ...regions, retiring: await findRetiring(database.read) };
       return { ...(await reconcilePlacements({ database, clock, known }, signal, progress)) };
     },
   });
@@ -133,11 +135,12 @@ async function chooseRegion(
   repository: RepositoryName,
 ) {
   const namespace = namespaceOf(repository, deps.defaultNamespace);
-  const { placement } = await deps.cache.get(namespace, async () => {
+  const { placement, retiring } = await deps.cache.get(namespace, async () => {
     const found = await findPlacement(deps.database.read, namespace);
-    return { placement: found?.placement ?? everywhere };
+    const retiring = await findRetiring(deps.database.read);
+    return { placement: found?.placement ?? everywhere, retiring };
   });
-  const allowed = allowedRegions(deps.known, placement);
+  const allowed = allowedRegions({ ...deps.known, retiring }, placement);
   const isDoubtful = (name: string) =>
     deps.regional.regions.find((region) => region.name === name)?.watch.isDoubtful() === true;
   const chosen = allowed.find((name) => !isDoubtful(name)) ?? allowed[0];
@@ -156,8 +159,14 @@ async function noteLink(
   link: Parameters<ContentRegions["noteLink"]>[1],
 ): Promise<void> {
   const { blobId, storedAt, nowMs } = link;
-  const copies = wantedRegions(known, await findPlacementOf(tx, link.repositoryId));
+  const { placement, retiring } = await findPlacementOf(tx, link.repositoryId);
+  const now = { ...known, retiring };
+  const copies = wantedRegions(now, placement);
   const home = storedAt === undefined ? undefined : regionOfLocation(storedAt);
   if (home === undefined) await wantCopies(tx, blobId, copies, nowMs);
-  else await placeNewBlob(tx, { blobId, home, copies }, nowMs);
+  else {
+    const mayStay = !known.names.includes(home) || allowedRegions(now, placement).includes(home);
+    const wanted = copies.length > 0 || mayStay ? copies : allowedRegions(now, placement).slice(0, 1);
+    await placeNewBlob(tx, { blobId, home, mayStay, copies: wanted }, nowMs);
+  }
 }
