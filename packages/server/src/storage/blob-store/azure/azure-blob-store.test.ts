@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
@@ -23,6 +26,8 @@ describe("Azure blobs as Azurite has them", { skip: missing ?? false }, () => {
       ...server.keys,
       ...more,
     });
+  const openAt = async (endpoint: string) =>
+    (await openBlobStore(`azure://blobs?endpoint=${endpoint}`, systemClock, server.keys)).probe();
   blobStoreContract("Azure", async () => ({ store: await open(), dispose: async () => {} }));
 
   test("a large blob lies in blocks, is gone on with elsewhere, and leaves nothing", async () => {
@@ -85,10 +90,29 @@ describe("Azure blobs as Azurite has them", { skip: missing ?? false }, () => {
     const wrong = await open({ secretKey: Buffer.from("wrong").toString("base64") });
     await assert.rejects(wrong.probe(), {
       code: "UNAVAILABLE",
-      message: /refuses (?:the account's key|this account)/,
+      message: /refuses the account's key.*: correct storage\.secretKey|refuses this account.*firewall/,
     });
     const nowhere = await open({}, "no-such-container");
     await assert.rejects(nowhere.probe(), { code: "UNAVAILABLE", message: /container does not exist/ });
+    await assert.rejects(openAt("http://no-such-account.invalid"), {
+      code: "UNAVAILABLE",
+      message: /\(E\w+\): (no such host.*storage\.accessKey is the account's name|the name server)/,
+    });
+    const other = createServer((request, response) => {
+      request
+        .resume()
+        .on("end", () => response.writeHead(404, { "content-type": "text/html" }).end("<html>"));
+    }).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    // as: a server that listens on a port has an address of this form
+    await assert.rejects(openAt(`http://127.0.0.1:${(other.address() as AddressInfo).port}/account`), {
+      message: /is no Azure service \(404\): check endpoint/,
+    });
+    other.close();
+    other.closeAllConnections();
+    await assert.rejects(openAt(`http://127.0.0.1:${await freePorts(1)}/account`), {
+      message: /\(ECONNREFUSED\): nothing listens there: check host and port/,
+    });
     await assert.rejects(open({ secretKey: "not base64!" }), { code: "REQUEST_INVALID" });
   });
 });

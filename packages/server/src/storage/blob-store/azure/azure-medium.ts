@@ -11,6 +11,7 @@ import {
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import { deleteEach } from "../objects/delete-each.ts";
+import { explainUnreachable } from "../objects/explain-unreachable.ts";
 import type { ObjectMedium, PartedObject } from "../objects/object-medium.ts";
 import type { StorageKeys } from "../objects/storage-keys.ts";
 import type { AzurePlace } from "./parse-azure-url.ts";
@@ -165,20 +166,32 @@ async function dropBlocks(blob: BlockBlobClient): Promise<void> {
 
 const sentences: Readonly<Record<string, string>> = {
   AuthenticationFailed:
-    "the object store refuses the account's key, or this machine's clock is wrong (AuthenticationFailed)",
-  AuthorizationFailure: "the object store refuses this account (AuthorizationFailure)",
+    "the object store refuses the account's key, or this machine's clock is wrong (AuthenticationFailed): correct storage.secretKey, which is one of the account's two keys, and set the clock, by NTP",
+  AuthorizationFailure:
+    "the object store refuses this account (AuthorizationFailure): look at the storage account's firewall, and whether it lets this machine through",
+  KeyBasedAuthenticationNotPermitted:
+    "the storage account takes no keys (KeyBasedAuthenticationNotPermitted): allow access by account key in its configuration",
   ContainerNotFound: "the container does not exist (ContainerNotFound); make it, or correct storage.url",
-  AccountIsDisabled: "the storage account is disabled (AccountIsDisabled)",
+  ContainerBeingDeleted:
+    "the container is being deleted (ContainerBeingDeleted): make it anew in some minutes, or correct storage.url",
+  ContainerDisabled: "the container is disabled (ContainerDisabled): ask who owns the storage account",
+  AccountIsDisabled: "the storage account is disabled (AccountIsDisabled): look at its subscription",
+  BlobArchived:
+    "what was asked for lies in the archive tier (BlobArchived): bring it back to hot, and let no rule move what lies under the prefix",
+  BlobImmutableDueToPolicy:
+    "the container keeps what it has (BlobImmutableDueToPolicy): the registry must be able to delete; take the policy away, or use another container",
 };
 
 function explain(error: unknown): unknown {
   if (!(error instanceof RestError)) return error;
-  const code = error.code ?? "no code";
+  const { code = "", statusCode } = error;
+  if (statusCode === undefined)
+    return explainUnreachable(error, "storage.accessKey is the account's name and part of it");
   const sentence =
     sentences[code] ??
-    (error.statusCode === undefined
-      ? `the object store cannot be reached (${code})`
-      : `the object store answers ${code} (${error.statusCode})`);
+    (code === ""
+      ? `what answers at the account's address is no Azure service (${statusCode}): check endpoint in storage.url`
+      : `the object store answers ${code} (${statusCode})`);
   return new AppError("UNAVAILABLE", sentence, { cause: error });
 }
 

@@ -249,8 +249,31 @@ describe("Google Cloud Storage as a strict double has it", () => {
     const stranger = createTestAccount("stranger");
     await withKeysFile(stranger.keyFile, async (file) => {
       const store = await open("blobs/wrong", file);
-      await assert.rejects(store.probe(), { code: "UNAVAILABLE", message: /does not take this identity/ });
+      await assert.rejects(store.probe(), {
+        code: "UNAVAILABLE",
+        message: /does not take this identity.*: make a new key/,
+      });
     });
+    const damaged = server.account.keyFile.replace(/PRIVATE KEY-----\\n..../, "PRIVATE KEY-----\\n____");
+    assert.notEqual(damaged, server.account.keyFile);
+    await withKeysFile(damaged, async (file) => {
+      const store = await open("blobs/wrong", file);
+      await assert.rejects(store.probe(), {
+        code: "UNAVAILABLE",
+        message: /the private key in storage\.keysFile is damaged; download/,
+      });
+    });
+    const addresses: readonly (readonly [string, RegExp])[] = [
+      [`http://127.0.0.1:${await freePorts(1)}`, /\(ECONNREFUSED\): nothing listens there/],
+      ["http://no-such-host.invalid", /\(E\w+\): (no such host|the name server)/],
+      [server.origin.replace("http:", "https:"), /https is asked where http is spoken/],
+      [`${server.origin}/elsewhere`, /is no Google Cloud Storage \(404\): check endpoint|answers 404/],
+    ];
+    for (const [origin, message] of addresses) {
+      const lost = await openBlobStore(url("blobs/x", origin), systemClock, { keysFile });
+      await assert.rejects(lost.probe(), { code: "UNAVAILABLE", message }, origin);
+      await lost.close();
+    }
     await withKeysFile("secret of somebody", async (file) => {
       const store = await open("blobs/wrong", file);
       await assert.rejects(store.probe(), (error: Error) => {

@@ -3,6 +3,7 @@ import { buffer as collect } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { AppError } from "../../../lib/app-error.ts";
+import { explainUnreachable } from "../objects/explain-unreachable.ts";
 import type { GoogleIdentity } from "./google-identity.ts";
 
 export interface GcsRequest {
@@ -32,6 +33,7 @@ export interface GcsSession {
 }
 
 export const attempts = 4;
+const shownBytes = 2_000;
 const silenceMs = 60_000;
 // https://cloud.google.com/storage/docs/retry-strategy
 const passing = new Set([408, 429, 500, 502, 503, 504]);
@@ -110,14 +112,22 @@ export async function drop(answer: GcsAnswer): Promise<void> {
 
 /** What the answer means to whoever set it up. Reads its body. */
 export async function explain(answer: GcsAnswer): Promise<AppError> {
-  const text = (await collect(answer.body).catch(() => Buffer.alloc(0))).subarray(0, 2_000).toString();
-  return new AppError("UNAVAILABLE", sentenceOf(answer.status, text));
+  return new AppError("UNAVAILABLE", sentenceOf(answer.status, await beginningOf(answer.body)));
 }
 
 function sentenceOf(status: number, text: string): string {
   if (status === 404 && isMissingBucket(text))
     return "the bucket does not exist (404); make it, or correct storage.url";
-  if (status === 401) return "the object store does not take this identity's token (401)";
+  if (status === 404 && !text.includes('"error"')) {
+    return "what answers at the address of storage.url is no Google Cloud Storage (404): check endpoint";
+  }
+  if (status === 401) {
+    return "the object store does not take this identity's token (401): make a new key for the service account and put it into storage.keysFile, if the clock is right and the old one is deleted or disabled";
+  }
+  if (status === 403 && text.includes("billing"))
+    return "the object store refuses this (403): the project's billing is disabled or absent";
+  if (status === 403 && text.includes("retention"))
+    return "the bucket keeps what it has (403): the registry must be able to delete; take the retention policy away, or use another bucket";
   if (status === 403) {
     return "the object store refuses this identity (403): it needs storage.objects.create, get, list and delete on the bucket, as in the role Storage Object User";
   }
@@ -129,7 +139,22 @@ export function isMissingBucket(text: string): boolean {
 }
 
 function unreachable(error: unknown): AppError {
-  if (error instanceof AppError) return error;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "no answer";
-  return new AppError("UNAVAILABLE", `the object store cannot be reached (${code})`, { cause: error });
+  return error instanceof AppError ? error : explainUnreachable(error);
+}
+
+/** The first bytes of a body; the rest is not waited for. */
+async function beginningOf(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body) {
+      if (!(chunk instanceof Buffer)) break;
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes >= shownBytes) break;
+    }
+  } catch {
+    // What came before the connection broke is all there is.
+  }
+  return Buffer.concat(chunks).subarray(0, shownBytes).toString();
 }

@@ -143,6 +143,20 @@ async function explained<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     // Without the cause: the library's errors carry whole requests.
     const [what = ""] = (error instanceof Error ? error.message : "").split("\n");
-    throw new AppError("UNAVAILABLE", `Google's sign-in does not work: ${what.slice(0, 200)}`);
+    throw new AppError(
+      "UNAVAILABLE",
+      `Google's sign-in does not work: ${adviceFor(what) ?? what.slice(0, 200)}`,
+    );
   }
+}
+
+/** What the library says in words that lead elsewhere. */
+function adviceFor(what: string): string | undefined {
+  if (/default credentials|Unable to detect/.test(what))
+    return "no identity was found; set storage.keysFile, or run where a metadata server gives one";
+  if (/DECODER|PEM|asn1|unsupported/i.test(what))
+    return "the private key in storage.keysFile is damaged; download the key file again, and keep its line ends";
+  if (what.includes("invalid_grant"))
+    return "the key is refused (invalid_grant); set this machine's clock, by NTP, and look whether the key is deleted or disabled";
+  return undefined;
 }

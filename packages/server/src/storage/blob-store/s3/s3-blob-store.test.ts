@@ -6,6 +6,7 @@ import { createBucket } from "../testing/create-bucket.ts";
 import { behindCloudFrontTests } from "../testing/s3-behind-cloudfront.ts";
 import { encryptionTests } from "../testing/s3-encryption.ts";
 import { s3FaultTests } from "../testing/s3-faults.ts";
+import { missingRightTests } from "../testing/s3-missing-right.ts";
 import { versionedBucketTests } from "../testing/s3-versioned-bucket.ts";
 import {
   missingObjectServer,
@@ -39,6 +40,7 @@ for (const name of objectServers) {
     );
     if (name === "ceph") versionedBucketTests(() => server);
     if (name === "ceph") {
+      missingRightTests(() => server);
       encryptionTests(
         () => server,
         () => bucket,

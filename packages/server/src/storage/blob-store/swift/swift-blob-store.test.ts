@@ -5,7 +5,12 @@ import { systemClock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { startKeystone } from "../testing/keystone.ts";
-import { missingObjectServer, type ObjectServer, startObjectServer } from "../testing/start-object-server.ts";
+import {
+  freePorts,
+  missingObjectServer,
+  type ObjectServer,
+  startObjectServer,
+} from "../testing/start-object-server.ts";
 
 const missing = missingObjectServer("swift");
 const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };
@@ -74,13 +79,29 @@ describe("Swift by its own interface", { skip: missing ?? false }, () => {
 
   test("a wrong key and a missing container are told in a sentence", async () => {
     const wrong = await open({ secretKey: "not-the-key" });
-    await assert.rejects(wrong.probe(), { code: "UNAVAILABLE", message: /refuses the user or the key/ });
+    await assert.rejects(wrong.probe(), {
+      code: "UNAVAILABLE",
+      message: /refuses the user or the key: correct storage\.accessKey and storage\.secretKey/,
+    });
     const nowhere = await openBlobStore(
       `swift://no-such-container?auth=${server.origin}/auth/v1.0`,
       systemClock,
       server.keys,
     );
     await assert.rejects(nowhere.probe(), { code: "UNAVAILABLE", message: /container does not exist/ });
+    const addresses: readonly (readonly [string, RegExp])[] = [
+      [`${server.origin}/other/v1.0`, /sign-in answers 4\d\d: check auth in storage\.url|refuses the user/],
+      [`http://127.0.0.1:${await freePorts(1)}/auth/v1.0`, /\(ECONNREFUSED\): nothing listens there/],
+      ["http://no-such-host.invalid/auth/v1.0", /\(E\w+\): (no such host|the name server)/],
+      [
+        `${server.origin.replace("http:", "https:")}/auth/v1.0`,
+        /https is asked where http is spoken|the connection is cut/,
+      ],
+    ];
+    for (const [auth, message] of addresses) {
+      const lost = await openBlobStore(`swift://ready?auth=${auth}`, systemClock, server.keys);
+      await assert.rejects(lost.probe(), { code: "UNAVAILABLE", message }, auth);
+    }
   });
 
   test("Keystone is asked for a token of the project, and again when it has ended", async (t) => {

@@ -212,7 +212,7 @@ async function explain(answer: Response): Promise<AppError> {
     answer.status === 404
       ? "the container does not exist; make it, or correct storage.url"
       : answer.status === 401 || answer.status === 403
-        ? "the object store refuses this account"
+        ? `the object store refuses this account (${answer.status}): it must be able to read, write, delete and list in the container`
         : `the object store answers ${answer.status}`;
   return new AppError("UNAVAILABLE", sentence);
 }

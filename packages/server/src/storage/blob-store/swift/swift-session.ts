@@ -1,4 +1,5 @@
 import { AppError } from "../../../lib/app-error.ts";
+import { explainUnreachable } from "../objects/explain-unreachable.ts";
 import type { StorageKeys } from "../objects/storage-keys.ts";
 import type { SwiftPlace } from "./parse-swift-url.ts";
 
@@ -126,7 +127,7 @@ async function signInV3(place: SwiftPlace, keys: StorageKeys): Promise<SwiftToke
   if (storageUrl === undefined) {
     throw new AppError(
       "UNAVAILABLE",
-      "Keystone's catalogue names no object store for this project and region",
+      "Keystone's catalogue names no object store for this project and region: correct project and region in storage.url",
     );
   }
   return { token, storageUrl };
@@ -161,17 +162,14 @@ function textAt(value: unknown, key: string): string | undefined {
 }
 
 function refused(status: number): AppError {
+  const isAddress = [300, 400, 404, 405].includes(status);
   const sentence =
     status === 401 || status === 403
-      ? "the object store's sign-in refuses the user or the key"
-      : `the object store's sign-in answers ${status}`;
+      ? "the object store's sign-in refuses the user or the key: correct storage.accessKey and storage.secretKey, and with Keystone project and domains in storage.url"
+      : `the object store's sign-in answers ${status}${isAddress ? ": check auth in storage.url, which ends in /v3 or /v1.0" : ""}`;
   return new AppError("UNAVAILABLE", sentence);
 }
 
 function unreachable(error: unknown): AppError {
-  if (error instanceof AppError) return error;
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code =
-    cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "no answer";
-  return new AppError("UNAVAILABLE", `the object store cannot be reached (${code})`, { cause: error });
+  return error instanceof AppError ? error : explainUnreachable(error);
 }
