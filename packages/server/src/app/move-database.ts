@@ -1,31 +1,86 @@
+import { stat } from "node:fs/promises";
 import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { AppError } from "../lib/app-error.ts";
 import { silentLog } from "../lib/log.ts";
-import { type CopiedTable, copyToPostgres } from "../storage/database/copy-to-postgres.ts";
+import {
+  abortMove,
+  type MoveProgress,
+  type MoveReport,
+  moveToPostgres,
+} from "../storage/database/move/move-to-postgres.ts";
+import { type MovePlan, planMove } from "../storage/database/move/plan-move.ts";
+import { openTarget, type Target } from "../storage/database/move/target.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 
-/** Copies the SQLite database that the configuration names to PostgreSQL. The registry must be stopped. See `copyToPostgres`. */
-export async function moveDatabase(options: {
+export interface MoveDatabaseOptions {
   readonly configFile?: string;
+  /** Of the PostgreSQL database; the password in it, or in the configured password file. */
   readonly to: string;
-}): Promise<readonly CopiedTable[]> {
+}
+
+/** What will be moved, and whether it can be. Changes nothing. See `planMove`. */
+export async function planDatabaseMove(options: MoveDatabaseOptions): Promise<MovePlan> {
+  return withBoth(options, ({ file, target }) => planMove(file, target));
+}
+
+/** Moves the SQLite database that the configuration names, which a registry may be using, to PostgreSQL. See `moveToPostgres`. */
+export async function moveDatabase(
+  options: MoveDatabaseOptions & {
+    readonly signal: AbortSignal;
+    readonly onProgress: (progress: MoveProgress) => void;
+  },
+): Promise<MoveReport> {
+  return withBoth(options, async ({ file, target, open }) => {
+    // Opened once, so that the tables of both are those of this version.
+    await open(`sqlite:${file}`);
+    await open(options.to);
+    return moveToPostgres({ ...options, file, target, address: withoutPassword(options.to) });
+  });
+}
+
+/** Ends a move that was broken off. See `abortMove`. */
+export async function abortDatabaseMove(options: MoveDatabaseOptions): Promise<boolean> {
+  return withBoth(options, abortMove);
+}
+
+interface Both {
+  readonly file: string;
+  readonly target: Target;
+  /** Runs what migrations are missing. */
+  readonly open: (url: string) => Promise<void>;
+}
+
+async function withBoth<T>(options: MoveDatabaseOptions, work: (both: Both) => Promise<T>): Promise<T> {
   const config = await loadConfig(processEnvironment(), options.configFile);
   if (!config.databaseUrl.startsWith("sqlite:") || !/^postgres(ql)?:\/\//.test(options.to)) {
     throw new AppError("UNSUPPORTED", "a database moves from SQLite to PostgreSQL: --to postgres://…");
   }
-  const common = { acquireTimeoutMs: config.databaseAcquireTimeoutMs, log: silentLog };
-  // Opened once, so that its tables are those of this version.
-  await (await openDatabase({ ...common, url: config.databaseUrl, poolSize: 1 })).close();
-  const target = await openDatabase({
-    ...common,
-    url: options.to,
+  const file = config.databaseUrl.slice("sqlite:".length);
+  // Opening would make one.
+  if ((await stat(file).catch(() => undefined)) === undefined) {
+    throw new AppError("REQUEST_INVALID", `there is no database at ${file}`);
+  }
+  const common = {
+    acquireTimeoutMs: config.databaseAcquireTimeoutMs,
     passwordFile: config.databasePasswordFile,
-    poolSize: 2,
-  });
+    log: silentLog,
+  };
+  const target = openTarget({ ...common, url: options.to });
   try {
-    return await copyToPostgres(config.databaseUrl.slice("sqlite:".length), target);
+    const open = async (url: string) =>
+      (await openDatabase({ ...common, url, poolSize: 1, migrate: "mover" })).close();
+    return await work({ file, target, open });
   } finally {
     await target.close();
   }
+}
+
+/** Also without what comes after `?`, which may hold one. */
+function withoutPassword(address: string): string {
+  if (!URL.canParse(address)) return "postgres://…";
+  const url = new URL(address);
+  url.password = "";
+  url.search = "";
+  return url.href;
 }
