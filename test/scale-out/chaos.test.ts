@@ -76,9 +76,11 @@ test("whatever happens to instances, database, bucket and network, nothing ackno
   }
   const tookMs = performance.now() - startedAt;
   // Read from each instance, not only from whichever the load balancer likes.
-  for (const { origin } of cluster.instances) {
-    await verifyLedger(openSession(origin, administrator), ledger, Number.POSITIVE_INFINITY);
-  }
+  await Promise.all(
+    cluster.instances.map(({ origin }) =>
+      verifyLedger(openSession(origin, administrator), ledger, Number.POSITIVE_INFINITY),
+    ),
+  );
   say(`${ledger.blobs.size} blobs and ${ledger.manifests.size} manifests were acknowledged and are there`);
   assert.ok(ledger.manifests.size > rounds, "work was done between the disasters");
   assert.deepEqual(
