@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { parseRepositoryName } from "@entrepot/oci/repository-name";
 import type { Access } from "@entrepot/server/access/access";
 import type { UserActor } from "@entrepot/server/access/actor";
@@ -15,6 +14,7 @@ import type { Database } from "@entrepot/server/storage/database/database";
 import { openDatabase } from "@entrepot/server/storage/database/open-database";
 import { updateStatistics } from "@entrepot/server/storage/database/testing/explain-plan";
 import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
+import { showReport, takeBenchOptions } from "../bench-options.ts";
 import { heavy, repositoryName, seedRights, size, usual } from "./seed-rights.ts";
 
 /*
@@ -24,7 +24,7 @@ import { heavy, repositoryName, seedRights, size, usual } from "./seed-rights.ts
  * are not. In this process, as the server does it: one decision a turn of the event loop.
  */
 
-const { values } = parseArgs({ options: { out: { type: "string" } } });
+const { out } = takeBenchOptions({}, ["out"]);
 
 const goals = { cachedCpuUs: 50, statements: 1 } as const;
 const hot = 1_000;
@@ -51,8 +51,7 @@ async function main(): Promise<void> {
       ...(await measure("PostgreSQL", cluster.url)),
     ];
     const report = format(costs);
-    console.log(report);
-    if (values.out !== undefined) writeFileSync(values.out, report);
+    showReport(report, out);
   } finally {
     await cluster.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -1,7 +1,6 @@
 import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { silentLog } from "@entrepot/server/lib/log";
 import {
   countFloodLeft,
@@ -16,6 +15,7 @@ import {
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import type { Database } from "@entrepot/server/storage/database/database";
 import { openDatabase } from "@entrepot/server/storage/database/open-database";
+import { takeBenchOptions } from "../bench-options.ts";
 import { startDurablePostgres } from "../durable-postgres.ts";
 import type { JobResult } from "../load/job.ts";
 import { runJob } from "../load/run-job.ts";
@@ -34,17 +34,9 @@ import { startEntrepot } from "../servers/entrepot.ts";
  * store gets real objects of none: its removals are asked for all the same, as one index object and its answer.
  */
 
-const { values } = parseArgs({
-  options: {
-    blobs: { type: "string", default: "1000000" },
-    rounds: { type: "string", default: "4" },
-    seconds: { type: "string", default: "5" },
-    only: { type: "string", default: "" },
-  },
-});
-const blobs = Number(values.blobs);
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
+const { blobs, rounds, seconds, only } = takeBenchOptions({ blobs: 1_000_000, rounds: 4, seconds: 5 }, [
+  "only",
+]);
 const files = Math.min(blobs, 100_000);
 /** On the object store, whose objects are not real: there are no more than a run collects. */
 const fewer = Math.min(blobs, 100_000);
@@ -78,7 +70,7 @@ and with collection. Ratios are medians of the rounds; goal: 1.5× at most. Two 
 }
 
 function wanted(name: string): boolean {
-  return values.only === "" || name.includes(values.only);
+  return only === undefined || name.includes(only);
 }
 
 async function measureSqlite(folder: string): Promise<string> {

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { countRoundTrips } from "@entrepot/server/storage/database/testing/count-round-trips";
 import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
+import { showReport, takeBenchOptions } from "../bench-options.ts";
 import type { BenchServer } from "../servers/bench-server.ts";
 import { startEntrepot } from "../servers/entrepot.ts";
 import { makeOperations, type Send } from "./operations.ts";
@@ -16,11 +16,8 @@ import { makeOperations, type Send } from "./operations.ts";
  * here, with it a millisecond away, and on SQLite. One client, one request after the other.
  */
 
-const { values } = parseArgs({
-  options: { out: { type: "string" }, repeat: { type: "string", default: "60" } },
-});
+const { repeat, out } = takeBenchOptions({ repeat: 60 }, ["out"]);
 const settleMs = 5_000;
-const repeat = Number(values.repeat);
 const goals: readonly (readonly [RegExp, number])[] = [
   [/^GET .*first$/, 1],
   [/^GET .*digest, again$/, 0],
@@ -42,8 +39,7 @@ async function main(): Promise<void> {
     const far = await measurePostgres(join(folder, "far"), 1);
     const sqlite = await measure(join(folder, "sqlite"), {}, () => 0);
     const report = format(near, far, sqlite);
-    console.log(report);
-    if (values.out !== undefined) writeFileSync(values.out, report);
+    showReport(report, out);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

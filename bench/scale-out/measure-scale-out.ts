@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { createBucket } from "@entrepot/server/storage/blob-store/testing/create-bucket";
 import {
   missingObjectServer,
   startObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { takeBenchOptions } from "../bench-options.ts";
 import { startDurablePostgres } from "../durable-postgres.ts";
 import type { Job } from "../load/job.ts";
 import { runJob } from "../load/run-job.ts";
@@ -26,16 +26,8 @@ import { startEntrepot } from "../servers/entrepot.ts";
  * the sum can be is bounded by them, so the CPU of the instances for a request is what tells how well it scales.
  */
 
-const { values } = parseArgs({
-  options: {
-    store: { type: "string", default: "both" },
-    rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "3" },
-  },
-});
+const { rounds, seconds, store } = takeBenchOptions({ rounds: 3, seconds: 3 }, ["store"]);
 const counts = [1, 2, 4] as const;
-const rounds = Number(values.rounds);
-const seconds = Number(values.seconds);
 
 await main();
 
@@ -48,8 +40,8 @@ round; "CPU" is what the instances take for one request: where it does not grow,
 
 | store | request | instances | requests a second | each | ÷ 1 instance | p99 ms | CPU ms a request |
 |---|---|---|---|---|---|---|---|`);
-  if (values.store !== "S3") await measureStore("folder");
-  if (values.store !== "folder" && missingObjectServer("ceph") === undefined) await measureStore("S3");
+  if (store !== "S3") await measureStore("folder");
+  if (store !== "folder" && missingObjectServer("ceph") === undefined) await measureStore("S3");
 }
 
 async function measureStore(store: "folder" | "S3"): Promise<void> {

@@ -1,11 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { parseArgs } from "node:util";
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -19,6 +18,7 @@ import {
   type ObjectServer,
   startObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { showReport, takeBenchOptions } from "../bench-options.ts";
 import { cpuSeconds, peakMemoryMb, processTree, resetPeakMemory } from "../process-usage.ts";
 import type { BenchServer } from "../servers/bench-server.ts";
 import { startEntrepot } from "../servers/entrepot.ts";
@@ -32,15 +32,8 @@ import { startEntrepot } from "../servers/entrepot.ts";
  * hours in its 2 GB: more rounds or megabytes than by default do not fit.
  */
 
-const { values } = parseArgs({
-  options: {
-    out: { type: "string" },
-    rounds: { type: "string", default: "3" },
-    mb: { type: "string", default: "100" },
-  },
-});
-const rounds = Number(values.rounds);
-const totalBytes = Number(values.mb) * 1_000_000;
+const { rounds, mb, out } = takeBenchOptions({ rounds: 3, mb: 100 }, ["out"]);
+const totalBytes = mb * 1_000_000;
 const partBytes = 8 * 1_048_576;
 const repository = "bench/storage";
 
@@ -85,8 +78,7 @@ async function main(): Promise<void> {
     lines.push("|---|---|---|---|---|---|---|");
     for (const atOnce of [1, 4]) lines.push(...(await measure(contenders, atOnce)));
     const text = `${lines.join("\n")}\n`;
-    console.log(text);
-    if (values.out !== undefined) writeFileSync(values.out, text);
+    showReport(text, out);
   } finally {
     for (const stop of stops.reverse()) await stop();
     rmSync(folder, { recursive: true, force: true });
