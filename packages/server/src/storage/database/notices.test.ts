@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "kysely";
 import type { Database } from "./database.ts";
 import type { NoticeTopic } from "./notice-topics.ts";
 import { sendNotice } from "./send-notice.ts";
-import { eachDatabase } from "./testing/each-database.ts";
+import { eachDatabase, type OpenTestDatabase } from "./testing/each-database.ts";
 
 /** The stamp once it is not `before`; fails after `limitMs`. */
 async function nextStamp(
@@ -38,12 +38,42 @@ async function listenersOf(database: Database): Promise<readonly number[]> {
   return rows.map(({ pid }) => pid);
 }
 
+/** Two instances of one database, both of which listen already. */
+async function openInstances(
+  open: OpenTestDatabase,
+  t: TestContext,
+): Promise<{ readonly own: Database; readonly other: Database }> {
+  const url = await open.url(t);
+  const own = await open(t, { url });
+  const other = await open(t, { url });
+  for (const each of [own, other]) await nextStamp(each, "removal", undefined);
+  return { own, other };
+}
+
+/** Two instances, and the server's process of the connection on which `other` listens: it listened before there was another. */
+async function openWithListener(open: OpenTestDatabase, t: TestContext) {
+  const url = await open.url(t);
+  const other = await open(t, { url });
+  await nextStamp(other, "removal", undefined);
+  const [listener] = await listenersOf(other);
+  assert.ok(listener !== undefined);
+  return { own: await open(t, { url }), other, listener };
+}
+
+/** Stops the process while `work` runs, as a network that is cut does: it is there and says nothing. `goOn` lets it go on before the end. */
+async function whileSilent(listener: number, work: (goOn: () => void) => Promise<void>): Promise<void> {
+  const goOn = () => void process.kill(listener, "SIGCONT");
+  process.kill(listener, "SIGSTOP");
+  try {
+    await work(goOn);
+  } finally {
+    goOn();
+  }
+}
+
 eachDatabase((open) => {
   test("a notice of one instance reaches the others after the commit, and not after a rollback", async (t) => {
-    const url = await open.url(t);
-    const own = await open(t, { url });
-    const other = await open(t, { url });
-    await nextStamp(own, "removal", undefined);
+    const { own, other } = await openInstances(open, t);
     const before = own.noticeStamp("removal");
     const rolledBack = other.transaction(async (tx) => {
       await sendNotice(tx, "removal");
@@ -61,10 +91,8 @@ eachDatabase((open) => {
   if (open.engine === "sqlite") return;
 
   test("tells topics apart", async (t) => {
-    const url = await open.url(t);
-    const own = await open(t, { url });
-    const other = await open(t, { url });
-    const access = await nextStamp(own, "access", undefined);
+    const { own, other } = await openInstances(open, t);
+    const access = own.noticeStamp("access");
     const removal = own.noticeStamp("removal");
     await tell(other, "removal");
     await nextStamp(own, "removal", removal);
@@ -87,42 +115,26 @@ eachDatabase((open) => {
   });
 
   test("a listener that is stopped without a word is not relied on for longer than three seconds", async (t) => {
-    const url = await open.url(t);
-    const own = await open(t, { url });
-    await nextStamp(own, "removal", undefined);
-    const [listener] = await listenersOf(own);
-    assert.ok(listener !== undefined);
-    // As a network that is cut: the server's process is there and says nothing.
-    process.kill(listener, "SIGSTOP");
-    try {
-      assert.equal(await nextStamp(own, "removal", own.noticeStamp("removal"), 3_200), undefined);
-    } finally {
-      process.kill(listener, "SIGCONT");
-    }
+    const { other, listener } = await openWithListener(open, t);
+    await whileSilent(listener, async () => {
+      assert.equal(await nextStamp(other, "removal", other.noticeStamp("removal"), 3_200), undefined);
+    });
   });
 
   test("whoever waits until all have heard waits for the slowest, and no longer", async (t) => {
-    const url = await open.url(t);
-    const other = await open(t, { url });
-    await nextStamp(other, "removal", undefined);
-    const [listener] = await listenersOf(other);
-    assert.ok(listener !== undefined);
-    const own = await open(t, { url });
+    const { own, other, listener } = await openWithListener(open, t);
     const before = other.noticeStamp("removal");
-    process.kill(listener, "SIGSTOP");
     let isHeard = false;
-    try {
+    await whileSilent(listener, async (goOn) => {
       await tell(own, "removal");
       const heard = Promise.all(Array.from({ length: 5 }, () => own.heardByAll())).then(() => {
         isHeard = true;
       });
       await delay(300);
       assert.equal(isHeard, false);
-      process.kill(listener, "SIGCONT");
+      goOn();
       await heard;
-    } finally {
-      process.kill(listener, "SIGCONT");
-    }
+    });
     assert.notEqual(other.noticeStamp("removal"), before, "dropped before it answered");
     const startMs = performance.now();
     for (let round = 0; round < 50; round += 1) {
@@ -133,21 +145,13 @@ eachDatabase((open) => {
   });
 
   test("one that has stopped without a word is waited for until it relies on nothing any more", async (t) => {
-    const url = await open.url(t);
-    const other = await open(t, { url });
-    await nextStamp(other, "removal", undefined);
-    const [listener] = await listenersOf(other);
-    assert.ok(listener !== undefined);
-    const own = await open(t, { url });
+    const { own, other, listener } = await openWithListener(open, t);
     const before = other.noticeStamp("removal");
-    process.kill(listener, "SIGSTOP");
-    try {
+    await whileSilent(listener, async () => {
       await tell(own, "removal");
       await own.heardByAll();
       assert.notEqual(other.noticeStamp("removal"), before);
-    } finally {
-      process.kill(listener, "SIGCONT");
-    }
+    });
   });
 
   test("many that ask at once are answered, and no connection is asked while it is being asked", async (t) => {
@@ -169,10 +173,7 @@ eachDatabase((open) => {
   });
 
   test("waiting for others survives a connection that breaks meanwhile", async (t) => {
-    const url = await open.url(t);
-    const own = await open(t, { url });
-    const other = await open(t, { url });
-    await nextStamp(other, "removal", undefined);
+    const { own, other } = await openInstances(open, t);
     for (let round = 0; round < 5; round += 1) {
       const before = other.noticeStamp("removal");
       await tell(own, "removal");

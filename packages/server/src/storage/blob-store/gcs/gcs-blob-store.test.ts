@@ -5,16 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
-import { blobStoreContract, digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
+import { blobStoreContract, id, put, readAll, write } from "../blob-store.contract.ts";
+import type { BlobStore } from "../blob-store.ts";
 import { examineMedium } from "../objects/examine-medium.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { openObjectMedium } from "../open-object-medium.ts";
-import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "../testing/fault-proxy.ts";
+import { expectOneBlobOnly } from "../testing/altered-addresses.ts";
+import { type FaultProxy, startFaultProxy } from "../testing/fault-proxy.ts";
+import { faultsOnceTests } from "../testing/faults-once.ts";
 import { createTestAccount, type GcsDouble, startGcsDouble } from "../testing/gcs-double.ts";
+import { expectBytes, expectNothingLeft, pushInChunks } from "../testing/push-in-chunks.ts";
 import { missingFakeGcs, startFakeGcs } from "../testing/start-fake-gcs.ts";
 import { freePorts } from "../testing/start-object-server.ts";
-
-const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };
 
 async function withKeysFile<T>(text: string, work: (keysFile: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-gcs-"));
@@ -56,15 +58,8 @@ describe("Google Cloud Storage as a strict double has it", () => {
   const sizes = [5 * 1_048_576, 10 * 1_048_576, 11_000_000];
   for (const sizeBytes of sizes) {
     test(`a blob of ${sizeBytes} bytes in parts is gone on with elsewhere, and leaves nothing`, async () => {
-      const bytes = randomBytes(sizeBytes + 100_000);
-      await write(await open("blobs/large"), "u1", 0, bytes.subarray(0, sizeBytes));
       const store = await open("blobs/large");
-      await write(store, "u1", sizeBytes, bytes.subarray(sizeBytes));
-      const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
-      const reader = await store.openBlob(location);
-      assert.deepEqual(await readAll(reader), bytes);
-      await reader.close();
-      await store.deleteBlob(location);
+      await pushInChunks(await open("blobs/large"), store, [sizeBytes, sizeBytes + 100_000]);
       assert.deepEqual(below("large/"), []);
       await store.close();
     });
@@ -93,7 +88,7 @@ describe("Google Cloud Storage as a strict double has it", () => {
     await writer.append([randomBytes(11_000_000)]);
     assert.deepEqual(below("unfinished/"), []);
     await writer.close();
-    for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+    await expectNothingLeft(store);
     await store.close();
   });
 
@@ -102,9 +97,7 @@ describe("Google Cloud Storage as a strict double has it", () => {
     const bytes = randomBytes(11_000_000);
     server.keepOnly(1_000_000);
     const location = await put(store, "u1", bytes);
-    const reader = await store.openBlob(location);
-    assert.deepEqual(await readAll(reader), bytes);
-    await reader.close();
+    await expectBytes(store, location, bytes);
     await store.deleteBlob(location);
     await store.close();
   });
@@ -124,41 +117,14 @@ describe("Google Cloud Storage as a strict double has it", () => {
     await store.close();
   });
 
-  function once(fault: Fault): (request: ProxiedRequest) => Fault | undefined {
-    const seen = new Set<string>();
-    return ({ method, url: target, headers }) => {
-      const key = `${method} ${target} ${headers.range ?? ""} ${headers["content-range"] ?? ""}`;
-      if (seen.has(key)) return undefined;
-      seen.add(key);
-      return fault;
-    };
-  }
-  const passing: readonly Fault[] = [
-    { kind: "status", status: 503, code: "backendError" },
-    { kind: "status", status: 429, code: "rateLimitExceeded" },
-    { kind: "reset" },
-    { kind: "lost-answer" },
-  ];
-  for (const fault of passing) {
-    const name = fault.kind === "status" ? fault.code : fault.kind;
-    test(`${name} once for every request: pushed in parts, gone on with, read and deleted all the same`, async (t) => {
-      t.after(() => proxy.spoil(undefined));
-      const store = await openBlobStore(url("blobs/faults", proxy.origin), systemClock, { keysFile });
-      const bytes = randomBytes(12_000_000);
-      proxy.spoil(once(fault));
-      await write(store, "u1", 0, bytes.subarray(0, 11_000_000));
-      await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
-      const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
-      const reader = await store.openBlob(location);
-      assert.deepEqual(await readAll(reader), bytes);
-      await reader.close();
-      await store.deleteBlob(location);
-      proxy.spoil(undefined);
-      await store.discardUpload(id("u1"));
-      assert.deepEqual(below("faults/"), []);
-      await store.close();
-    });
-  }
+  faultsOnceTests(
+    () => proxy,
+    () => openBlobStore(url("blobs/faults", proxy.origin), systemClock, { keysFile }),
+    [
+      { status: 503, code: "backendError" },
+      { status: 429, code: "rateLimitExceeded" },
+    ],
+  );
 
   test("a service that stays down is told as such, and so is an answer that breaks off too often", async (t) => {
     t.after(() => proxy.spoil(undefined));
@@ -179,26 +145,17 @@ describe("Google Cloud Storage as a strict double has it", () => {
     await store.close();
   });
 
-  async function signedAddress(store: Awaited<ReturnType<typeof open>>, place: string): Promise<void> {
-    const bytes = randomBytes(2_000);
-    const location = await put(store, "u1", bytes);
-    const address = (await store.signUrl(location, reply)) ?? "";
-    const got = await fetch(address, { headers: { range: "bytes=10-19" } });
-    assert.deepEqual([got.status, Buffer.from(await got.arrayBuffer())], [206, bytes.subarray(10, 20)]);
-    assert.equal(got.headers.get("content-type"), reply.contentType);
-    const altered = [
-      address.replace(/Signature=..../, "Signature=0000"),
-      address.replace("Expires=60", "Expires=6000"),
-      address.replace(`/${place}/`, "/other/"),
-      address.replace("octet-stream", "json"),
-    ];
-    for (const other of altered) {
-      assert.notEqual(other, address);
-      assert.equal((await fetch(other)).status, 403);
-    }
-    assert.equal((await fetch(address, { method: "DELETE" })).status, 403);
-    await store.deleteBlob(location);
-  }
+  const signedAddress = (store: BlobStore, place: string) =>
+    expectOneBlobOnly(store, {
+      alterations: [
+        [/Signature=..../, "Signature=0000"],
+        ["Expires=60", "Expires=6000"],
+        [`/${place}/`, "/other/"],
+        ["octet-stream", "json"],
+      ],
+      refusal: 403,
+      others: [{ method: "DELETE" }],
+    });
 
   test("an address is signed with the account's key, for reading this blob only", async () => {
     const store = await open("blobs/signed");
@@ -319,16 +276,9 @@ describe("Google Cloud Storage as fake-gcs-server has it", { skip: missingFakeGc
   blobStoreContract("fake-gcs-server", async () => ({ store: await open(), dispose: async () => {} }));
 
   test("a large blob lies in parts, is gone on with elsewhere, and leaves nothing", async () => {
-    const bytes = randomBytes(12_000_000);
-    await write(await open("blobs/large"), "u1", 0, bytes.subarray(0, 11_000_000));
     const store = await open("blobs/large");
-    await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
-    const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
-    const reader = await store.openBlob(location);
-    assert.deepEqual(await readAll(reader), bytes);
-    await reader.close();
-    await store.deleteBlob(location);
-    for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+    await pushInChunks(await open("blobs/large"), store, [11_000_000, 12_000_000]);
+    await expectNothingLeft(store);
     await store.close();
   });
 });

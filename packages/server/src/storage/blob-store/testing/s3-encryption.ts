@@ -3,9 +3,10 @@ import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { systemClock } from "../../../lib/clock.ts";
-import { put, readAll } from "../blob-store.contract.ts";
+import { put } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { openS3Client } from "./open-s3-client.ts";
+import { expectBytes, expectNothingLeft } from "./push-in-chunks.ts";
 import type { ObjectServer } from "./start-object-server.ts";
 
 /** A key that `ceph.sh` gives to the gateway. */
@@ -38,9 +39,7 @@ export function encryptionTests(server: () => ObjectServer, bucket: () => string
           const head = await client.send(new HeadObjectCommand({ Bucket: bucket(), Key }));
           assert.deepEqual([head.ServerSideEncryption, head.SSEKMSKeyId], ["aws:kms", kmsKey], Key);
         }
-        const reader = await store.openBlob(location);
-        assert.deepEqual(await readAll(reader), bytes);
-        await reader.close();
+        await expectBytes(store, location, bytes);
         const part = Buffer.alloc(100);
         const again = await store.openBlob(location);
         await again.read(part, sizeBytes - 100);
@@ -71,7 +70,7 @@ export function encryptionTests(server: () => ObjectServer, bucket: () => string
         code: "UNAVAILABLE",
         message: /\(InvalidArgument\): encryption/,
       });
-      for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
+      await expectNothingLeft(store);
       await store.close();
     });
   });

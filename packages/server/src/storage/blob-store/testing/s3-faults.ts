@@ -2,21 +2,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
-import { digestOf, id, put, readAll, write } from "../blob-store.contract.ts";
+import { digestOf, id, put, write } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
-import { type Fault, type FaultProxy, type ProxiedRequest, startFaultProxy } from "./fault-proxy.ts";
+import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
+import { faultsOnceTests } from "./faults-once.ts";
+import { expectBytes } from "./push-in-chunks.ts";
 import type { ObjectServer } from "./start-object-server.ts";
-
-/** Spoils every request the first time it is made. */
-function once(fault: Fault): (request: ProxiedRequest) => Fault | undefined {
-  const seen = new Set<string>();
-  return ({ method, url, headers }) => {
-    const key = `${method} ${url} ${headers.range ?? ""}`;
-    if (seen.has(key)) return undefined;
-    seen.add(key);
-    return fault;
-  };
-}
 
 /** What a service and a network in trouble do, in front of the real one. */
 export function s3FaultTests(server: () => ObjectServer, bucket: () => string): void {
@@ -29,32 +20,14 @@ export function s3FaultTests(server: () => ObjectServer, bucket: () => string): 
     const open = (keys = server().keys, place = `${bucket()}/faults`) =>
       openBlobStore(`s3://${place}?endpoint=${proxy.origin}&pathStyle=true&partMiB=5`, systemClock, keys);
 
-    const passing: readonly Fault[] = [
-      { kind: "status", status: 503, code: "SlowDown" },
-      { kind: "status", status: 500, code: "InternalError" },
-      { kind: "reset" },
-      { kind: "lost-answer" },
-    ];
-    for (const fault of passing) {
-      const name = fault.kind === "status" ? fault.code : fault.kind;
-      test(`${name} once for every request: pushed in parts, gone on with, read and deleted all the same`, async (t) => {
-        t.after(() => proxy.spoil(undefined));
-        const store = await open();
-        const bytes = randomBytes(12_000_000);
-        proxy.spoil(once(fault));
-        await write(store, "u1", 0, bytes.subarray(0, 11_000_000));
-        await write(store, "u1", 11_000_000, bytes.subarray(11_000_000));
-        const location = await store.commitUpload(id("u1"), digestOf(bytes), bytes.byteLength);
-        const reader = await store.openBlob(location);
-        assert.deepEqual(await readAll(reader), bytes);
-        await reader.close();
-        await store.deleteBlob(location);
-        proxy.spoil(undefined);
-        await store.discardUpload(id("u1"));
-        for await (const left of store.list()) assert.fail(`${left.kind} ${left.name} is left`);
-        await store.close();
-      });
-    }
+    faultsOnceTests(
+      () => proxy,
+      () => open(),
+      [
+        { status: 503, code: "SlowDown" },
+        { status: 500, code: "InternalError" },
+      ],
+    );
 
     test("an answer that breaks off is asked for again from the exact byte on", async (t) => {
       t.after(() => proxy.spoil(undefined));
@@ -68,9 +41,7 @@ export function s3FaultTests(server: () => ObjectServer, bucket: () => string): 
           ? { kind: "truncated", afterBytes: 100_000 }
           : undefined,
       );
-      const reader = await store.openBlob(location);
-      assert.deepEqual(await readAll(reader), bytes);
-      await reader.close();
+      await expectBytes(store, location, bytes);
       const starts = proxy.requests
         .slice(from)
         .map(({ headers }) => /^bytes=(\d+)-/.exec(headers.range ?? "")?.[1]);
@@ -94,9 +65,7 @@ export function s3FaultTests(server: () => ObjectServer, bucket: () => string): 
       }
       assert.ok(performance.now() - started < 30_000);
       proxy.spoil(undefined);
-      const reader = await store.openBlob(location);
-      assert.equal((await readAll(reader)).toString(), "kept");
-      await reader.close();
+      await expectBytes(store, location, Buffer.from("kept"));
       await store.deleteBlob(location);
       await store.close();
     });
