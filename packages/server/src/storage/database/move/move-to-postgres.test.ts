@@ -254,6 +254,44 @@ eachDatabase((open) => {
     assert.equal((await moveToPostgres(optionsOf(file, target))).rows, 0, "once more does nothing");
   });
 
+  test("when PostgreSQL goes away as it commits the last step, SQLite goes on, and the next try succeeds", async (t) => {
+    const { file, db, database } = await openSource(t);
+    const url = await open.url(t);
+    const target = openTestTarget(t, url);
+    await database.transaction((tx) => insertRepository(tx, "acme/app"));
+    for (const isAway of [false, true]) {
+      let isLost = false;
+      const losing: Target = {
+        ...target,
+        async transaction(work, options) {
+          if (isLost && isAway) throw new Error("it is away");
+          const result = await target.transaction(work, options);
+          if (!options.durable || options.signal === undefined) return result;
+          isLost = true;
+          throw new Error("committed, but nobody was told");
+        },
+      };
+      await assert.rejects(moveToPostgres(optionsOf(file, losing)), /nobody was told/);
+      assert.equal(database.hasMoved(), false);
+      await database.transaction((tx) => insertRepository(tx, `acme/goes-on-${isAway}`));
+      await assert.rejects(open(t, { url }), { message: /being filled/ });
+      // As the row was when a killed mover left it.
+      if (isAway) {
+        const [left] = await target.transaction((tx) => tx.query("select id, state from database_move"), {
+          durable: false,
+        });
+        assert.equal(left?.["state"], "complete");
+        await assert.rejects(moveToPostgres(optionsOf(file, target)), {
+          code: "CONFLICT",
+          message: /make the target anew/,
+        });
+        beginCapture(db, describeTables(db), { id: String(left["id"]), target: "postgres://db/entrepot" });
+      }
+    }
+    await moveToPostgres(optionsOf(file, target));
+    await assertSame(db, target);
+  });
+
   test("of two moves of one file the first ends, and so does that of another file into the same database", async (t) => {
     const { file, db } = await openSource(t);
     const other = await openSource(t);

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Key, keyOf, type MovedTable, quoted, type Row, type Value } from "./moved-table.ts";
 
-const maxRows = 1_000;
+const maxRows = 4_000;
 const maxBytes = 1_000_000;
 
 export interface Page {
@@ -10,7 +10,7 @@ export interface Page {
   readonly next: Key | undefined;
 }
 
-/** The rows after a key, in the order of keys: at most a thousand and about a megabyte, one row at least. One read transaction of a few milliseconds. */
+/** The rows after a key, in the order of keys: at most four thousand and about a megabyte, one row at least. One read transaction of a few milliseconds. */
 export function readPage(db: DatabaseSync, table: MovedTable, after: Key | undefined): Page {
   const condition =
     after === undefined ? "" : `where ${tuple(table.key)} > (${after.map(() => "?").join(", ")})`;

@@ -29,10 +29,11 @@ export async function prepareTarget(
       const [marker] = await tx.query("select to_regclass($1) is not null as there", [moveTable]);
       if (marker?.["there"] === 1) await checkMarker(tx, earlierId);
       else await checkEmpty(tx);
+      const schema = quoted(await instancesSchema(tx));
       await tx.query(
-        `create table if not exists ${quoted(tx.schema)}.${moveTable} (id text not null primary key, state text not null)`,
+        `create table if not exists ${schema}.${moveTable} (id text not null primary key, state text not null)`,
       );
-      await tx.query(`create table if not exists ${quoted(tx.schema)}.${withheldTable} (kind text not null, table_name text not null,
+      await tx.query(`create table if not exists ${schema}.${withheldTable} (kind text not null, table_name text not null,
         name text not null, definition text not null, primary key (table_name, name))`);
       await tx.query(`delete from ${moveTable}`);
       await tx.query(`insert into ${moveTable} (id, state) values ($1, 'filling')`, [id]);
@@ -43,6 +44,16 @@ export async function prepareTarget(
     },
     { durable: true },
   );
+}
+
+/** In which instances look for their tables. */
+async function instancesSchema(tx: TargetTx): Promise<string> {
+  const [row] = await tx.query(
+    "select schema from unnest(current_schemas(false)) with ordinality as s(schema, place) where schema <> $1 order by place limit 1",
+    [fillingSchema],
+  );
+  const schema = row?.["schema"];
+  return typeof schema === "string" ? schema : "public";
 }
 
 /** Indexes, keys and the sequences of ids go with their table. */
@@ -203,7 +214,7 @@ export async function openFilled(target: Target, id: string): Promise<boolean> {
       await setSchema(
         tx,
         there.map((table) => ({ name: String(table["tablename"]) })),
-        tx.schema,
+        await instancesSchema(tx),
       );
       await tx.query(`drop schema ${fillingSchema}`);
       await tx.query(`drop table ${withheldTable}, ${moveTable}`);

@@ -8,7 +8,7 @@ import { createPool } from "../postgres/create-pool.ts";
 import { moveTable } from "./move-state.ts";
 
 /**
- * Where the tables are while they are filled: an instance that started in the moment before the target was marked finds none, and cannot write to
+ * Where the tables are while they are filled, and looked for first: an instance that started in the moment before the target was marked finds none, and cannot write to
  * what is not its own yet.
  */
 export const fillingSchema = "entrepot_filling";
@@ -17,8 +17,6 @@ export type TargetRow = Readonly<Record<string, unknown>>;
 
 /** A transaction in the PostgreSQL database that is filled. */
 export interface TargetTx {
-  /** The schema in which instances look for their tables. While they are filled the tables are in `fillingSchema`, which is looked into first. */
-  readonly schema: string;
   query(text: string, values?: readonly unknown[]): Promise<readonly TargetRow[]>;
 }
 
@@ -45,15 +43,11 @@ export function openTarget(
     work: (tx: TargetTx) => Promise<T>,
     isDurable: boolean,
   ): Promise<T> {
-    await client.query("begin isolation level read committed");
-    const found = await client.query<{ schema: string }>("select current_schema() as schema");
-    const schema = found.rows[0]?.schema ?? "public";
-    await client.query(
-      `select set_config('search_path', '${fillingSchema}, ' || current_setting('search_path'), true)`,
-    );
-    if (!isDurable) await client.query("set local synchronous_commit = off");
+    // In one round trip: a move is thousands of small transactions.
+    await client.query(`begin isolation level read committed;
+      select set_config('search_path', '${fillingSchema}, ' || current_setting('search_path'), true);
+      ${isDurable ? "" : "set local synchronous_commit = off"}`);
     const result = await work({
-      schema,
       query: async (text, values = []) => (await client.query<TargetRow>(text, [...values])).rows,
     });
     const { command } = await client.query("commit");
