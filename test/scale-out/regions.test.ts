@@ -14,21 +14,25 @@ import {
   startObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import { startPostgresCluster } from "@entrepot/server/storage/database/testing/postgres-cluster";
-import {
-  type Content,
-  contentOf,
-  manifestOf,
-  openSession,
-  type RegistrySession,
-  randomContent,
-} from "../support/registry-session.ts";
+import { openSession, type RegistrySession, randomContent } from "../support/registry-session.ts";
 import { administrator, freePort, startServer } from "../support/server-process.ts";
+import {
+  assertReads,
+  createOrganization,
+  json,
+  type Pushed,
+  pushImage,
+  put,
+  regionOf,
+  since,
+  until,
+  untilCopied,
+} from "./region-client.ts";
 import { type Relay, startRelay } from "./start-relay.ts";
 
 const run = promisify(execFile);
 const program = resolve(import.meta.dirname, "../../packages/cli/bin/entrepot.mjs");
 const skip = missingObjectServer("ceph") ?? false;
-const patienceMs = 150_000;
 
 /** Two regions on one database: an instance in each, a bucket in each, and the bucket of `eu` behind a cable that can be cut. */
 interface World {
@@ -39,15 +43,6 @@ interface World {
   readonly buckets: Readonly<Record<"eu" | "us", string>>;
   /** Settings of an instance in eu. */
   readonly settings: Readonly<Record<string, string>>;
-}
-
-interface RegionSeen {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly blobs: number;
-  readonly missing: { readonly blobs: number; readonly bytes: number };
-  readonly surplusBlobs: number;
-  readonly owedDeletions: number;
 }
 
 test("two regions: written here, read there at once, copied, one lost and back, placed, verified, collected", {
@@ -198,29 +193,6 @@ async function begin(t: TestContext): Promise<World> {
   return { objects, cable, eu, us, buckets, settings: { ...settings, ...own } };
 }
 
-interface Pushed {
-  readonly layers: readonly Content[];
-  readonly manifest: Content;
-  readonly tookMs: number;
-}
-
-/** Larger than what is served from memory. */
-async function pushImage(
-  session: RegistrySession,
-  repository: string,
-  count: number,
-  sizeBytes = 300_000,
-): Promise<Pushed> {
-  const startedAt = performance.now();
-  const layers = Array.from({ length: count }, () => randomContent(sizeBytes));
-  const config = contentOf(Buffer.from(JSON.stringify({ made: repository })));
-  for (const blob of [config, ...layers])
-    assert.equal(await session.pushBlob(repository, blob, "patch"), 201);
-  const manifest = manifestOf(config, layers);
-  assert.equal(await session.pushManifest(repository, "v1", manifest), 201);
-  return { layers, manifest, tookMs: since(startedAt) };
-}
-
 async function untilPushed(session: RegistrySession, repository: string): Promise<void> {
   const blob = randomContent(300_000);
   await until("a push works", async () => (await session.pushBlob(repository, blob, "patch")) === 201);
@@ -231,64 +203,7 @@ async function remove(session: RegistrySession, repository: string, { manifest }
   assert.equal(status, 202);
 }
 
-async function assertReads(
-  session: RegistrySession,
-  repository: string,
-  blob: Content | undefined,
-): Promise<void> {
-  assert.ok(blob !== undefined);
-  const response = await session.request("GET", `/v2/${repository}/blobs/${blob.digest}`);
-  assert.equal(response.status, 200);
-  assert.deepEqual(Buffer.from(await response.arrayBuffer()), Buffer.from(blob.bytes));
-}
-
-async function json(session: RegistrySession, path: string): Promise<Record<string, unknown>> {
-  const response = await session.request("GET", path);
-  const text = await response.text();
-  assert.equal(response.status, 200, text);
-  return JSON.parse(text) as Record<string, unknown>; // as: the management API answers objects
-}
-
-async function put(session: RegistrySession, path: string, value: unknown, method = "PUT"): Promise<void> {
-  const body = Buffer.from(JSON.stringify(value));
-  const response = await session.request(method, path, {
-    body,
-    headers: { "content-type": "application/json" },
-  });
-  assert.ok(response.ok, `${path}: ${response.status} ${await response.text()}`);
-}
-
-async function createOrganization(session: RegistrySession, name: string): Promise<void> {
-  await put(session, "/api/v1/organizations", { name }, "POST");
-}
-
-async function regionsOf(session: RegistrySession): Promise<readonly RegionSeen[]> {
-  return (await json(session, "/api/v1/regions"))["regions"] as readonly RegionSeen[]; // as: the reply's shape
-}
-
-async function regionOf(session: RegistrySession, name: string): Promise<RegionSeen> {
-  const found = (await regionsOf(session)).find((region) => region.name === name);
-  assert.ok(found !== undefined);
-  return found;
-}
-
-async function untilCopied(session: RegistrySession): Promise<void> {
-  await until("everything is copied", async () =>
-    (await regionsOf(session)).every(({ missing }) => missing.blobs === 0),
-  );
-}
-
 async function bucketHas(world: World, region: "eu" | "us", digest: string | undefined): Promise<boolean> {
   const keys = await listBucket(world.objects, world.buckets[region]);
   return keys.some((key) => key.endsWith((digest ?? "").replace(":", ".")));
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); await wait(50)) {
-    assert.ok(performance.now() < end, `not so after ${patienceMs} ms: ${what}`);
-  }
-}
-
-function since(startedAt: number): number {
-  return Math.round(performance.now() - startedAt);
 }

@@ -49,14 +49,7 @@ export async function holdComparedBlobs(tx: Tx, ids: readonly number[]): Promise
 async function compare(db: Queryable, blobs: readonly BlobRow[]): Promise<readonly ComparedBlob[]> {
   if (blobs.length === 0) return [];
   const ids = blobs.map(({ id }) => id);
-  const links = await db
-    .selectFrom("repository_blobs as rb")
-    .innerJoin("repositories as r", "r.id", "rb.repository_id")
-    .leftJoin("namespace_placements as np", "np.namespace_id", "r.namespace_id")
-    .select(["rb.blob_id", "np.allowed", "np.copies"])
-    .distinct()
-    .where("rb.blob_id", "in", ids)
-    .execute();
+  const links = await listLinkPlacements(db, ids);
   const states = await db
     .selectFrom("blob_placements")
     .select(["blob_id", "region", "state", "since_ms"])
@@ -73,6 +66,40 @@ async function compare(db: Queryable, blobs: readonly BlobRow[]): Promise<readon
       (statesOf.get(id) ?? []).map(({ region, state, since_ms: sinceMs }) => [region, { state, sinceMs }]),
     ),
   }));
+}
+
+interface LinkPlacement {
+  readonly blob_id: number;
+  readonly allowed: string | null;
+  readonly copies: string | null;
+}
+
+/** Where the namespaces say that link these blobs. While none says anything, one link is as good as a hundred thousand, which a layer that all build on may have. */
+async function listLinkPlacements(db: Queryable, ids: readonly number[]): Promise<readonly LinkPlacement[]> {
+  const anywhere = await db.selectFrom("namespace_placements").select("namespace_id").limit(1).execute();
+  if (anywhere.length === 0) {
+    const linked = await db
+      .selectFrom("blobs")
+      .select("id")
+      .where("id", "in", [...ids])
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom("repository_blobs")
+            .select("blob_id")
+            .whereRef("repository_blobs.blob_id", "=", "blobs.id"),
+        ),
+      )
+      .execute();
+    return linked.map(({ id }) => ({ blob_id: id, allowed: null, copies: null }));
+  }
+  return db
+    .selectFrom("repository_blobs as rb")
+    .innerJoin("repositories as r", "r.id", "rb.repository_id")
+    .leftJoin("namespace_placements as np", "np.namespace_id", "r.namespace_id")
+    .select(["rb.blob_id", "np.allowed", "np.copies"])
+    .distinct()
+    .where("rb.blob_id", "in", [...ids])
+    .execute();
 }
 
 /** What is to become of one blob in one region. */
