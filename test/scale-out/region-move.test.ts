@@ -103,7 +103,7 @@ test("from region to region while pushes and pulls run, until nothing is left in
   await wait(1_000);
   const { pushes, pulls, retries } = await traffic.stop();
   t.diagnostic(`${pushes} pushes and ${pulls} pulls; ${retries} went to the other instance at a restart`);
-  assert.ok(pushes > 20 && pulls > 50, "there was traffic");
+  assert.ok(pushes > 10 && pulls > 20, "there was traffic");
   for (const blob of [...image.layers, late, ...traffic.acknowledged()]) {
     for (const { session } of machines) await assertHas(session, blob);
   }

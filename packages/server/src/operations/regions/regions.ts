@@ -59,6 +59,8 @@ export interface Regions {
 
 const kindName = "regions.reconcile";
 const hourMs = 3_600_000;
+/** No transaction takes so long. */
+const againMs = 30_000;
 const knownFact = "storage-regions";
 const bySettings = byPartOfRegistry("storage-regions");
 
@@ -71,8 +73,15 @@ export function createRegions(deps: RegionsDeps): Regions {
   const metrics = declareRegionMetrics(deps);
   const kind = reconcileKind(deps, known);
   const reconcileSoon = async (source: AuditSource) => {
-    const draft = await draftJob(kind, undefined, { uniqueKey: "asked for", priority: 1 });
-    await database.transaction((tx) => enqueueJob(tx, draft, source, clock.nowMs()));
+    const nowMs = clock.nowMs();
+    const now = await draftJob(kind, undefined, { uniqueKey: "asked for", priority: 1 });
+    // What a transaction links that began before the change is seen by the second look only.
+    const runAtMs = (Math.floor(nowMs / againMs) + 2) * againMs;
+    const again = await draftJob(kind, undefined, { uniqueKey: `again at ${runAtMs}`, priority: 1, runAtMs });
+    await database.transaction(async (tx) => {
+      await enqueueJob(tx, now, source, nowMs);
+      await enqueueJob(tx, again, source, nowMs);
+    });
   };
   const manage: ManageRegionsDeps = { database, clock, cache, regional, known, reconcileSoon };
   const endpoints = regionEndpoints(manage);

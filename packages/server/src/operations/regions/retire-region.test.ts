@@ -112,6 +112,27 @@ eachDatabase((open) => {
       await assert.rejects(retireRegion(deps, eu.call(), "mars", true), { code: "NOT_FOUND" });
     });
 
+    test("has everything looked at once more, when what began to be pushed before has ended", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu } = regions;
+      const retire = regions.regions.endpoints.find(({ id }) => id === "regions.retire");
+      assert.ok(retire !== undefined);
+      // as: only its params are asked for
+      const request = { params: { region: "us" } } as unknown as Parameters<typeof retire.handle>[1];
+      await retire.handle(eu.call(), request);
+      const jobs = await eu.database.read
+        .selectFrom("jobs")
+        .select("run_at_ms")
+        .where("kind", "=", "regions.reconcile")
+        .orderBy("run_at_ms")
+        .execute();
+      const nowMs = eu.clock.nowMs();
+      const inMs = jobs.map((job) => job.run_at_ms - nowMs);
+      assert.equal(inMs.length, 2);
+      assert.ok(inMs[0] !== undefined && inMs[0] <= 0);
+      assert.ok(inMs[1] !== undefined && inMs[1] >= 30_000 && inMs[1] <= 60_000, String(inMs[1]));
+    });
+
     test("is used again when that is undone", async (t) => {
       const regions = await openTestRegions(open, t);
       const { eu, us, held } = regions;
