@@ -114,18 +114,20 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   const whole = await there.request("GET", `/v2/crash/half/blobs/${half.digest}`);
   assert.equal(digestOf(new Uint8Array(await whole.arrayBuffer())), half.digest);
   await pushSomething(there);
+  const audit = await there.request("GET", "/api/v1/audit/verification?n=1000");
+  const chain = await audit.text();
+  assert.match(chain, /"isIntact":true/);
 
   const again = await startMove(place, ["--json"]).ended;
   assert.equal(again.code, 0, again.stderr);
   const aborted = await startMove(place, ["--abort"]).ended;
-  assert.equal(aborted.code, 6);
+  assert.equal(aborted.code, 6, aborted.stderr); // a conflict
   assert.match(aborted.stderr, /the move is done/);
   await old.stop("SIGTERM");
   await assert.rejects(
     startServer({ dataDir, port: await freePort() }),
     /has moved to PostgreSQL: start with/,
   );
-  // Content that nothing names any more may be on its way out; what is named must be whole, and the audit log unbroken.
   const environment = { ENTREPOT_DATABASE_URL: target };
   const verified = await entrepot(place, ["verify", "--json"], environment).ended;
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
