@@ -20,14 +20,24 @@ export function tryParseRepositoryName(text: string): RepositoryName | undefined
   return problemOf(text) === undefined ? (text as RepositoryName) : undefined; // as: problemOf found nothing
 }
 
+/** The grammar whole. What a separator may be and what may follow it have no character in common, so there is one way to read a text. */
+const component = "[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*";
+const grammar = new RegExp(`^${component}(?:/${component})*$`);
+
+/** Every request asks this of a name, nearly always of a good one: what is wrong with a bad one is found out after. */
 function problemOf(text: string): string | undefined {
+  if (text.length <= repositoryNameMaxLength && grammar.test(text)) return undefined;
+  return problemOfBad(text);
+}
+
+function problemOfBad(text: string): string {
   if (text === "") return "it is empty";
   if (text.length > repositoryNameMaxLength) return `it is longer than ${repositoryNameMaxLength} characters`;
   for (const component of text.split("/")) {
     const problem = problemOfComponent(component);
     if (problem !== undefined) return problem;
   }
-  return undefined;
+  return "it does not follow the grammar of names";
 }
 
 /**
