@@ -14,7 +14,10 @@ export interface HttpMetrics {
   refused(): void;
 }
 
-const knownMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+/** The last one stands for all others. */
+const methods: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OTHER"];
+/** 0xx (no reply was made) to 5xx. */
+const statusClasses = 6;
 
 export function declareHttpMetrics(registry: MetricsRegistry, connections: () => number): HttpMetrics {
   const registers = [registry];
@@ -87,23 +90,34 @@ interface RequestLabels {
 
 /** Counts between two collections: a labelled counter of the library costs a microsecond each time it is told, and every request would tell two. */
 function createTally() {
-  const requests = new Map<string, { readonly labels: RequestLabels; count: number }>();
+  /** By endpoint; in each by method and status class. */
+  const requests = new Map<string, number[]>();
   let bytesIn = 0;
   let bytesOut = 0;
   return {
     add(request: Pick<Parameters<HttpMetrics["finished"]>[0], keyof RequestLabels | "bytesIn" | "bytesOut">) {
-      const { endpoint } = request;
-      const statusClass = Math.floor(request.status / 100);
-      const method = knownMethods.has(request.method) ? request.method : "OTHER";
-      const key = `${endpoint} ${method} ${statusClass}`;
-      const counted = requests.get(key);
-      if (counted !== undefined) counted.count += 1;
-      else requests.set(key, { labels: { endpoint, method, status: `${statusClass}xx` }, count: 1 });
+      const { endpoint, method, status } = request;
+      let counts = requests.get(endpoint);
+      if (counts === undefined) {
+        counts = new Array<number>(methods.length * statusClasses).fill(0);
+        requests.set(endpoint, counts);
+      }
+      const known = methods.indexOf(method);
+      const row = known === -1 ? methods.length - 1 : known;
+      const place = row * statusClasses + Math.floor(status / 100);
+      counts[place] = (counts[place] ?? 0) + 1;
       bytesIn += request.bytesIn;
       bytesOut += request.bytesOut;
     },
     takeRequests() {
-      const taken = [...requests.values()];
+      const taken: { readonly labels: RequestLabels; readonly count: number }[] = [];
+      for (const [endpoint, counts] of requests) {
+        for (const [place, count] of counts.entries()) {
+          if (count === 0) continue;
+          const method = methods[Math.floor(place / statusClasses)] ?? "OTHER";
+          taken.push({ labels: { endpoint, method, status: `${place % statusClasses}xx` }, count });
+        }
+      }
       requests.clear();
       return taken;
     },

@@ -76,8 +76,11 @@ export function createAuthenticator(
 
 /** RFC 9110, 11.4, with any number of spaces. */
 function splitHeader(header: string): { readonly scheme: string; readonly value: string } {
-  const [scheme = "", value = "", ...rest] = header.split(" ").filter((part) => part !== "");
-  if (value === "" || rest.length > 0) throw refused("it must be a scheme and one value");
+  const end = header.indexOf(" ");
+  const scheme = header.slice(0, Math.max(0, end));
+  const value = header.slice(end).trim();
+  if (scheme === "" || value === "" || value.includes(" "))
+    throw refused("it must be a scheme and one value");
   return { scheme, value };
 }
 
