@@ -99,7 +99,7 @@ function createTally() {
       const { endpoint, method, status } = request;
       let counts = requests.get(endpoint);
       if (counts === undefined) {
-        counts = new Array<number>(methods.length * statusClasses).fill(0);
+        counts = Array.from({ length: methods.length * statusClasses }, () => 0);
         requests.set(endpoint, counts);
       }
       const known = methods.indexOf(method);
