@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { globSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
-import { before, describe, it } from "node:test";
+import { existsSync, globSync } from "node:fs";
+import { mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { before, describe, it, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { buildProgram } from "./build-program.ts";
 
@@ -10,12 +11,27 @@ const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "..");
 
 describe("the built program", () => {
-  before(buildProgram);
+  before(() => buildProgram());
 
-  it("can be made several times at once", async () => {
-    rmSync(resolve(root, "dist/.stamp"));
-    await Promise.all([buildProgram(), buildProgram(), buildProgram()]);
-    assert.deepEqual(globSync("dist.*", { cwd: root }), [], "nothing is left over");
+  it("can be made several times at once", async (t) => {
+    const folder = await ownFolder(t);
+    await Promise.all([buildProgram(folder), buildProgram(folder), buildProgram(folder)]);
+    assert.deepEqual(globSync(`${folder}.*`), [], "nothing is left over");
+    assert.ok(existsSync(join(folder, "server.js")));
+  });
+
+  it("keeps what a new build has replaced for a day, as servers that run may load it still", async (t) => {
+    const folder = await ownFolder(t);
+    await mkdir(join(folder, "parts"), { recursive: true });
+    const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+    for (const name of ["replaced-now.js", "replaced-long-ago.js"]) {
+      await writeFile(join(folder, "parts", name), "");
+      await utimes(join(folder, "parts", name), twoDaysAgo, twoDaysAgo);
+    }
+    await writeFile(join(folder, ".stamp"), "other sources\nparts/replaced-now.js");
+    await buildProgram(folder);
+    assert.ok(existsSync(join(folder, "parts/replaced-now.js")));
+    assert.ok(!existsSync(join(folder, "parts/replaced-long-ago.js")));
   });
 
   it("can load every part of itself", async () => {
@@ -36,3 +52,10 @@ describe("the built program", () => {
     assert.equal(globSync("dist/parts/common-passwords-*.bin", { cwd: root }).length > 0, true);
   });
 });
+
+/** Beside the packages, so that what is built there would find them. */
+async function ownFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(root, "node_modules/.built-by-a-test-"));
+  t.after(() => rm(folder, { recursive: true }));
+  return join(folder, "dist");
+}

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
@@ -18,8 +19,6 @@ import type { RolldownOptions } from "rolldown";
  */
 
 const root = resolve(import.meta.dirname, "..");
-const folder = join(root, "dist");
-const stampFile = join(folder, ".stamp");
 
 /** What every start loads. Whatever else the program uses stays in node_modules: it is loaded when needed, and some of it cannot be moved (machine code, files beside the code). */
 const bundled = new Set([
@@ -49,9 +48,11 @@ const options: RolldownOptions = {
  * Makes `dist/` unless it is what the sources say already: two seconds, or thirty milliseconds. Any number may do it at the same time, in one
  * process or several, and servers may run from it: what they have not loaded yet stays there for a day.
  */
-export async function buildProgram(): Promise<void> {
-  const stamp = stampOfSources();
-  if (readStamp() === stamp) return;
+export async function buildProgram(folder: string = join(root, "dist")): Promise<void> {
+  const sources = stampOfSources();
+  const stampFile = join(folder, ".stamp");
+  const before = readStamp(stampFile);
+  if (before?.sources === sources) return;
   const { rolldown } = await import("rolldown");
   const made = mkdtempSync(`${folder}.`);
   try {
@@ -70,8 +71,8 @@ export async function buildProgram(): Promise<void> {
     const files = output.map(({ fileName }) => fileName).sort((a, b) => depth(b) - depth(a));
     mkdirSync(join(folder, "parts"), { recursive: true });
     for (const file of files) renameSync(join(made, file), join(folder, file));
-    removeOldParts(new Set(files));
-    writeFileSync(stampFile, stamp);
+    removeOldParts(folder, new Set(files), before?.files ?? []);
+    writeFileSync(stampFile, [sources, ...files].join("\n"));
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
@@ -81,18 +82,25 @@ function depth(file: string): number {
   return file.split("/").length;
 }
 
-function removeOldParts(current: ReadonlySet<string>): void {
+/** What this build has replaced stays for a day from now on: servers that run may not have loaded it yet. */
+function removeOldParts(folder: string, current: ReadonlySet<string>, replaced: readonly string[]): void {
+  const now = new Date();
   const dayMs = 86_400_000;
   for (const file of globSync("parts/*", { cwd: folder })) {
     if (current.has(file)) continue;
     const path = join(folder, file);
-    if (Date.now() - statSync(path).mtimeMs > dayMs) rmSync(path, { force: true });
+    if (replaced.includes(file)) utimesSync(path, now, now);
+    else if (now.getTime() - statSync(path).mtimeMs > dayMs) rmSync(path, { force: true });
   }
 }
 
-function readStamp(): string | undefined {
+/** What the last build was made of, and the files that it wrote. */
+function readStamp(
+  stampFile: string,
+): { readonly sources: string; readonly files: readonly string[] } | undefined {
   try {
-    return readFileSync(stampFile, "utf8");
+    const [sources = "", ...files] = readFileSync(stampFile, "utf8").split("\n");
+    return { sources, files };
   } catch {
     return undefined;
   }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, open as openHandle, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { silentLog } from "../../../lib/log.ts";
 import type { Database } from "../database.ts";
+import { createCheckpointer } from "./checkpointer.ts";
 import { openSqlite } from "./open-sqlite.ts";
 
 /** Less than what makes the connection that commits do it. */
@@ -50,3 +51,31 @@ async function writeLease(database: Database, name: string): Promise<void> {
     { durable: false },
   );
 }
+
+test("a commit that comes while the log is looked at is not forgotten", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-test-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, "log");
+  await writeFile(file, "");
+  const handle = await openHandle(file, "r");
+  t.after(() => handle.close());
+  let looks = 0;
+  const checkpointer = createCheckpointer(
+    join(folder, "none.db"),
+    {
+      stat: async () => {
+        looks += 1;
+        checkpointer.committed();
+        return handle.stat();
+      },
+    },
+    silentLog,
+  );
+  t.after(() => checkpointer.close());
+  checkpointer.committed();
+  const deadline = performance.now() + 20_000;
+  while (looks < 3) {
+    assert.ok(performance.now() < deadline, `looked ${looks} times`);
+    await wait(50);
+  }
+});

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import type { FileHandle } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import type { Log } from "../../../lib/log.ts";
 
@@ -23,7 +22,11 @@ const fullFromPages = 8_192;
 /** A thread costs some megabytes: one that has nothing to do goes. */
 const idleMs = 60_000;
 
-export function createCheckpointer(file: string, writeAheadLog: FileHandle, log: Log): Checkpointer {
+export function createCheckpointer(
+  file: string,
+  writeAheadLog: { readonly stat: () => Promise<{ readonly size: number }> },
+  log: Log,
+): Checkpointer {
   let worker: Worker | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isRunning = false;
@@ -40,31 +43,31 @@ export function createCheckpointer(file: string, writeAheadLog: FileHandle, log:
     });
     ended = once(made, "exit").catch(() => undefined);
     made.unref();
-    made.on("message", (answer: { readonly problem?: string }) => {
-      isRunning = false;
-      if (answer.problem !== undefined) warn(answer.problem);
-      wait();
-    });
-    // Without a thread the connection that commits does it, when the log is large (open-sqlite.ts).
+    made.on("message", (answer: { readonly problem?: string }) => ranWith(answer.problem));
     made.on("error", (error) => {
-      isRunning = false;
       worker = undefined;
-      warn(error.message);
+      ranWith(error.message);
     });
     return made;
   }
 
-  function warn(problem: string): void {
-    log.warn({ problem }, "the database's log could not be copied into the database; tried again later");
+  /** Without a thread the connection that commits does it, when the log is large (open-sqlite.ts). */
+  function ranWith(problem: string | undefined): void {
+    if (problem !== undefined) {
+      log.warn({ problem }, "the database's log could not be copied into the database; tried again later");
+    }
+    isRunning = false;
+    wait();
   }
 
   function wait(): void {
-    if (isClosed) return;
     clearTimeout(timer);
+    if (isClosed) return;
     timer = setTimeout(() => void run(), isDue ? gatherMs : idleMs);
     timer.unref();
   }
 
+  /** Never throws, and always ends in `wait`: what is committed meanwhile relies on that. */
   async function run(): Promise<void> {
     if (!isDue) {
       worker?.postMessage(undefined);
@@ -77,17 +80,22 @@ export function createCheckpointer(file: string, writeAheadLog: FileHandle, log:
       ({ size }) => size >= smallLogBytes,
       () => false, // being closed
     );
-    isRunning = false;
-    if (isClosed || !isLarge) return;
-    isRunning = true;
-    worker ??= start();
-    worker.postMessage("checkpoint");
+    if (isClosed || !isLarge) return ranWith(undefined);
+    try {
+      worker ??= start();
+      worker.postMessage("checkpoint");
+    } catch (error) {
+      // The system may refuse a thread.
+      worker = undefined;
+      ranWith(String(error));
+    }
   }
 
   return {
     committed() {
       if (isDue) return;
       isDue = true;
+      // Else it looks again when it has run.
       if (!isRunning) wait();
     },
     async close() {
