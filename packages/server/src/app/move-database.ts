@@ -11,6 +11,7 @@ import {
 } from "../storage/database/move/move-to-postgres.ts";
 import { type MovePlan, planMove } from "../storage/database/move/plan-move.ts";
 import { openTarget, type Target } from "../storage/database/move/target.ts";
+import { withoutPassword } from "../storage/database/move/target-address.ts";
 import { openDatabase } from "../storage/database/open-database.ts";
 
 export interface MoveDatabaseOptions {
@@ -31,11 +32,11 @@ export async function moveDatabase(
     readonly onProgress: (progress: MoveProgress) => void;
   },
 ): Promise<MoveReport> {
-  return withBoth(options, async ({ file, target, open }) => {
+  return withBoth(options, async ({ file, target, address, open }) => {
     // Opened once, so that the tables of both are those of this version.
     await open(`sqlite:${file}`);
     await open(options.to);
-    return moveToPostgres({ ...options, file, target, address: withoutPassword(options.to) });
+    return moveToPostgres({ ...options, file, target, address });
   });
 }
 
@@ -47,6 +48,7 @@ export async function abortDatabaseMove(options: MoveDatabaseOptions): Promise<b
 interface Both {
   readonly file: string;
   readonly target: Target;
+  readonly address: string;
   /** Runs what migrations are missing. */
   readonly open: (url: string) => Promise<void>;
 }
@@ -56,6 +58,7 @@ async function withBoth<T>(options: MoveDatabaseOptions, work: (both: Both) => P
   if (!config.databaseUrl.startsWith("sqlite:") || !/^postgres(ql)?:\/\//.test(options.to)) {
     throw new AppError("UNSUPPORTED", "a database moves from SQLite to PostgreSQL: --to postgres://…");
   }
+  const address = withoutPassword(options.to);
   const file = config.databaseUrl.slice("sqlite:".length);
   // Opening would make one.
   if ((await stat(file).catch(() => undefined)) === undefined) {
@@ -70,17 +73,8 @@ async function withBoth<T>(options: MoveDatabaseOptions, work: (both: Both) => P
   try {
     const open = async (url: string) =>
       (await openDatabase({ ...common, url, poolSize: 1, migrate: "mover" })).close();
-    return await work({ file, target, open });
+    return await work({ file, target, address, open });
   } finally {
     await target.close();
   }
-}
-
-/** Also without what comes after `?`, which may hold one. */
-function withoutPassword(address: string): string {
-  if (!URL.canParse(address)) return "postgres://…";
-  const url = new URL(address);
-  url.password = "";
-  url.search = "";
-  return url.href;
 }

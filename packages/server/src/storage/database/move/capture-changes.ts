@@ -7,15 +7,17 @@ const changesTable = `${moveTable}_changes`;
 
 /**
  * From its commit on every row that is inserted, updated or deleted, by whichever process and by cascades too, leaves its key behind; and once the move is
- * marked as done every such statement fails. What an earlier move left behind goes. One short write transaction.
+ * marked as done every such statement fails. What an earlier move left behind goes. One short write transaction. `CONFLICT`, and nothing is changed, when the
+ * database does not say any more what the caller has found in it (`found`).
  */
 export function beginCapture(
   db: DatabaseSync,
   tables: readonly MovedTable[],
   move: Omit<SourceMove, "isMoved">,
+  found: SourceMove | undefined,
 ): void {
   inWriteTransaction(db, () => {
-    removeCapture(db);
+    removeCapture(db, found);
     db.exec(`create table ${moveTable} (id text not null primary key, target text not null, is_moved integer not null) strict;
       create table ${changesTable} (id integer primary key autoincrement, table_name text not null, key text not null) strict`);
     db.prepare(`insert into ${moveTable} (id, target, is_moved) values (?, ?, 0)`).run(move.id, move.target);
@@ -25,12 +27,28 @@ export function beginCapture(
   });
 }
 
-/** The opposite of `beginCapture`; also opens a database again that was marked as moved. Repeatable. */
-export function endCapture(db: DatabaseSync): void {
-  inWriteTransaction(db, () => removeCapture(db));
+/** The opposite of `beginCapture`; also opens a database again that was found marked as moved. `CONFLICT` as there. */
+export function endCapture(db: DatabaseSync, found: SourceMove): void {
+  inWriteTransaction(db, () => removeCapture(db, found));
 }
 
-function removeCapture(db: DatabaseSync): void {
+/** `CONFLICT` unless the database still says what was found in it: whoever was about to change that has done so, or has not. */
+export function checkFound(db: DatabaseSync, found: SourceMove | undefined): void {
+  inWriteTransaction(db, () => refuseOther(db, found));
+}
+
+/** What one command has found another may have changed since: a file that has moved in between must stay marked. */
+function refuseOther(db: DatabaseSync, found: SourceMove | undefined): void {
+  const move = readSourceMove(db);
+  if (move?.id === found?.id && move?.isMoved === found?.isMoved) return;
+  throw new AppError(
+    "CONFLICT",
+    "another `entrepot database move` has begun, or has come to its end, meanwhile: run it again",
+  );
+}
+
+function removeCapture(db: DatabaseSync, found: SourceMove | undefined): void {
+  refuseOther(db, found);
   const left = db
     .prepare(
       "select type, name from sqlite_schema where name like ? and type in ('trigger', 'table') order by type desc",

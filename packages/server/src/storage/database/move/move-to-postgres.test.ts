@@ -1,48 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { type TestContext, test } from "node:test";
-import { silentLog } from "../../../lib/log.ts";
-import { openDatabase } from "../open-database.ts";
+import type { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
 import { eachDatabase } from "../testing/each-database.ts";
 import { insertRepository } from "../testing/rows.ts";
 import { sampleRows } from "../testing/sample-rows.ts";
 import { beginCapture } from "./capture-changes.ts";
 import { readSourceMove } from "./move-state.ts";
-import { abortMove, type MoveOptions, type MoveStep, moveToPostgres } from "./move-to-postgres.ts";
+import { abortMove, type MoveStep, moveToPostgres } from "./move-to-postgres.ts";
 import { describeTables, keyOf, keyText, type Row, rowText } from "./moved-table.ts";
-import { openTarget, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 import { prepareTarget } from "./target-schema.ts";
+import { openSource, openTestTarget, optionsOf } from "./testing/moves.ts";
 
 const steps = ["copy", "follow", "index", "check", "cut over"] as const satisfies readonly MoveStep[];
-
-async function openSource(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), "entrepot-move-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const file = join(folder, "entrepot.db");
-  const url = `sqlite:${file}`;
-  const open = () => openDatabase({ url, poolSize: 1, acquireTimeoutMs: 5_000, log: silentLog });
-  const database = await open();
-  t.after(() => database.close());
-  // Another process of the registry, whose writes are made at exact moments.
-  const db = new DatabaseSync(file, { timeout: 5_000 });
-  db.exec("pragma foreign_keys = on");
-  t.after(() => db.close());
-  return { file, url, open, database, db };
-}
-
-function openTestTarget(t: TestContext, url: string): Target {
-  const target = openTarget({ url, acquireTimeoutMs: 5_000, log: silentLog });
-  t.after(() => target.close());
-  return target;
-}
-
-function optionsOf(file: string, target: Target, more: Partial<MoveOptions> = {}): MoveOptions {
-  const signal = new AbortController().signal;
-  return { file, target, address: "postgres://db/entrepot", signal, onProgress: () => undefined, ...more };
-}
 
 /** Every row of every table, by key. */
 async function everythingIn(db: DatabaseSync, target: Target) {
@@ -211,8 +181,8 @@ eachDatabase((open) => {
     const { file, db, database, open: openAgain } = await openSource(t);
     const target = openTestTarget(t, await open.url(t));
     const tables = describeTables(db);
-    beginCapture(db, tables, { id: "killed", target: "postgres://db/entrepot" });
-    await prepareTarget(target, tables, { id: "killed", earlierId: undefined });
+    beginCapture(db, tables, { id: "killed", target: "postgres://db/entrepot" }, undefined);
+    await prepareTarget(target, tables, { id: "killed", earlier: undefined });
     await database.transaction((tx) => insertRepository(tx, "acme/app"));
     const started = await openAgain();
     await started.transaction((tx) => insertRepository(tx, "acme/app2"));
@@ -235,8 +205,8 @@ eachDatabase((open) => {
     assert.equal(database.hasMoved(), true);
     await assert.rejects(open(t, { url }), { message: /being filled/ });
     await assert.rejects(openAgain(), { message: /ENTREPOT_DATABASE_URL=postgres:\/\/db\/entrepot/ });
-    assert.equal(await abortMove({ file, target }), true);
-    assert.equal(await abortMove({ file, target }), false);
+    assert.equal(await abortMove(optionsOf(file, target)), true);
+    assert.equal(await abortMove(optionsOf(file, target)), false);
     await database.transaction((tx) => insertRepository(tx, "acme/goes-on"));
 
     await assert.rejects(moveToPostgres(broken), { message: "broken off" });
@@ -249,7 +219,10 @@ eachDatabase((open) => {
     assert.equal(ended.heldMs, undefined);
     await assertSame(db, target);
     await (await open(t, { url })).close();
-    await assert.rejects(abortMove({ file, target }), { code: "CONFLICT", message: /the move is done/ });
+    await assert.rejects(abortMove(optionsOf(file, target)), {
+      code: "CONFLICT",
+      message: /the move is done/,
+    });
     assert.equal(database.hasMoved(), true);
     assert.equal((await moveToPostgres(optionsOf(file, target))).rows, 0, "once more does nothing");
   });
@@ -285,7 +258,8 @@ eachDatabase((open) => {
           code: "CONFLICT",
           message: /make the target anew/,
         });
-        beginCapture(db, describeTables(db), { id: String(left["id"]), target: "postgres://db/entrepot" });
+        const killed = { id: String(left["id"]), target: "postgres://db/entrepot" };
+        beginCapture(db, describeTables(db), killed, undefined);
       }
     }
     await moveToPostgres(optionsOf(file, target));
@@ -308,7 +282,7 @@ eachDatabase((open) => {
     const robbed = optionsOf(other.file, third, {
       onStep: async (step) => {
         if (step === "check")
-          await prepareTarget(third, describeTables(db), { id: "robber", earlierId: undefined });
+          await prepareTarget(third, describeTables(db), { id: "robber", earlier: undefined });
       },
     });
     await assert.rejects(moveToPostgres(robbed), { code: "CONFLICT", message: /into the same database/ });

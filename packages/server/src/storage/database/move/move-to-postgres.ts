@@ -5,10 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AppError } from "../../../lib/app-error.ts";
 import { translateDatabaseError } from "../database-error.ts";
 import { applyChanges } from "./apply-changes.ts";
-import { beginCapture, countWaiting, endCapture } from "./capture-changes.ts";
+import { beginCapture, checkFound, countWaiting, endCapture } from "./capture-changes.ts";
 import { compareTable } from "./compare-tables.ts";
 import { type CutOver, cutOver, LateCutOver, readMigrations } from "./cut-over.ts";
-import { readSourceMove } from "./move-state.ts";
+import { readSourceMove, type SourceMove } from "./move-state.ts";
 import { describeTables, type Key, type MovedTable } from "./moved-table.ts";
 import { readPage } from "./read-rows.ts";
 import { checkTarget, type Target, type TargetTx } from "./target.ts";
@@ -73,7 +73,7 @@ export async function moveToPostgres(options: MoveOptions): Promise<MoveReport> 
   try {
     const begun = readSourceMove(source);
     if (begun?.isMoved === true) return await endMove(options, begun.id);
-    return await move(source, options, begun?.id);
+    return await move(source, options, begun);
   } catch (error) {
     throw translateDatabaseError(error);
   } finally {
@@ -90,7 +90,7 @@ function openSource(file: string): DatabaseSync {
 async function move(
   source: DatabaseSync,
   options: MoveOptions,
-  earlierId: string | undefined,
+  begun: SourceMove | undefined,
 ): Promise<MoveReport> {
   const { target, signal, address, onProgress } = options;
   const startedAtMs = performance.now();
@@ -102,8 +102,9 @@ async function move(
     await options.onStep?.(name);
   };
   await step("prepare");
-  await prepareTarget(target, tables, { id, earlierId });
-  beginCapture(source, tables, { id, target: address });
+  const earlier = begun && { id: begun.id, confirm: () => checkFound(source, begun) };
+  await prepareTarget(target, tables, { id, earlier });
+  beginCapture(source, tables, { id, target: address }, begun);
   try {
     const migrations = readMigrations(source);
     const run = { ...options, source, id, tables, migrations };
@@ -256,7 +257,8 @@ async function giveUp(source: DatabaseSync, target: Target, id: string): Promise
   try {
     // When it does not answer, a target that was complete already must be made anew for the next try.
     await giveUpTarget(target, id).catch(() => undefined);
-    if (readSourceMove(source)?.id === id) endCapture(source);
+    const move = readSourceMove(source);
+    if (move?.id === id && !move.isMoved) endCapture(source, move);
   } catch {
     // Whoever called is told why the move ended, which is more than that this was left.
   }
@@ -264,25 +266,37 @@ async function giveUp(source: DatabaseSync, target: Target, id: string): Promise
 
 /**
  * Ends a move that was broken off: nothing is recorded any more, and a file that was marked as moved is used again, unless instances may use the target. Then
- * `CONFLICT`, and nothing is changed. Repeatable. Tells whether there was something to end.
+ * `CONFLICT`, and nothing is changed; so it is when the target is not the one of the move, or holds nothing of it, or when the move comes to its end meanwhile.
+ * Repeatable. Tells whether there was something to end.
  */
-export async function abortMove(options: Pick<MoveOptions, "file" | "target">): Promise<boolean> {
-  const source = openSource(options.file);
+export async function abortMove({
+  file,
+  target,
+  address,
+}: Pick<MoveOptions, "file" | "target" | "address">): Promise<boolean> {
+  const source = openSource(file);
   try {
     const begun = readSourceMove(source);
     if (begun === undefined) return false;
-    if (begun.isMoved) {
-      if (!(await giveUpTarget(options.target, begun.id))) {
-        throw new AppError(
-          "CONFLICT",
-          "the move is done, and the registry runs on PostgreSQL: going back would lose what was written there since",
-        );
-      }
-    } else {
-      // When it does not answer nothing is lost: the file has not moved, and a target that was not given up asks to be made anew.
-      await giveUpTarget(options.target, begun.id).catch(() => undefined);
+    if (begun.isMoved && begun.target !== address) {
+      throw new AppError("CONFLICT", `the file has moved to ${begun.target}: name that with --to`);
     }
-    endCapture(source);
+    const givingUp = giveUpTarget(target, begun.id);
+    // When it does not answer nothing is lost if the file has not moved; a target that was not given up asks to be made anew.
+    const found = begun.isMoved ? await givingUp : await givingUp.catch(() => "unknown");
+    if (found === "in use") {
+      throw new AppError(
+        "CONFLICT",
+        "the move is done, and the registry runs on PostgreSQL: going back would lose what was written there since",
+      );
+    }
+    if (found === "unknown" && begun.isMoved) {
+      throw new AppError(
+        "CONFLICT",
+        `the file has moved to ${begun.target}, and nothing of that move is found there: registries may use it elsewhere`,
+      );
+    }
+    endCapture(source, begun);
     return true;
   } catch (error) {
     throw translateDatabaseError(error);

@@ -11,23 +11,29 @@ export const movedFact = "moved-from-sqlite";
 /** No database that anybody has used is without rows in one of these. */
 export const contentTables = ["users", "repositories", "audit_entries"] as const;
 
+/** What the source knew when this move began. */
+export interface EarlierMove {
+  readonly id: string;
+  readonly confirm: () => void;
+}
+
 type Kind = "foreign key" | "unique" | "index";
 
 /**
  * Makes the target ready to be filled: marked, so that no instance uses it, empty, and without foreign keys, indexes and guards, which would refuse what is
  * only half there. Repeatable, after a move that was broken off, too. `CONFLICT` when it has content that no move has brought, or a move into it is
- * complete that this one is not the next try of (`earlierId`).
+ * complete that this one is not the next try of (`earlier`). `earlier.confirm` throws when that one has marked the source as moved meanwhile.
  */
 export async function prepareTarget(
   target: Target,
   tables: readonly MovedTable[],
-  { id, earlierId }: { readonly id: string; readonly earlierId: string | undefined },
+  { id, earlier }: { readonly id: string; readonly earlier: EarlierMove | undefined },
 ): Promise<void> {
   await target.transaction(
     async (tx) => {
       await checkColumns(tx, tables);
       const [marker] = await tx.query("select to_regclass($1) is not null as there", [moveTable]);
-      if (marker?.["there"] === 1) await checkMarker(tx, earlierId);
+      if (marker?.["there"] === 1) await checkMarker(tx, earlier);
       else await checkEmpty(tx);
       const schema = quoted(await instancesSchema(tx));
       await tx.query(
@@ -82,9 +88,11 @@ async function checkColumns(tx: TargetTx, tables: readonly MovedTable[]): Promis
   }
 }
 
-async function checkMarker(tx: TargetTx, earlierId: string | undefined): Promise<void> {
+async function checkMarker(tx: TargetTx, earlier: EarlierMove | undefined): Promise<void> {
   const [row] = await tx.query(`select id, state from ${moveTable} for update`);
-  if (row === undefined || row["state"] === "filling" || row["id"] === earlierId) return;
+  if (row === undefined || row["state"] === "filling") return;
+  // Whoever completes a target holds the source's write lock until the source is marked.
+  if (row["id"] === earlier?.id) return earlier?.confirm();
   throw new AppError(
     "CONFLICT",
     "another database has been moved into the target, and that move waits to be ended: end it, or make the target anew",
@@ -224,19 +232,24 @@ export async function openFilled(target: Target, id: string): Promise<boolean> {
   );
 }
 
-/** So that nobody can open it any more. False when instances may use it already, or have used it. */
-export async function giveUpTarget(target: Target, id: string): Promise<boolean> {
+/**
+ * So that nobody can open it any more. `in use`: instances may use it already, or have used it. `unknown`: nothing there tells of this move; so it may be in use
+ * elsewhere.
+ */
+export async function giveUpTarget(target: Target, id: string): Promise<"given up" | "in use" | "unknown"> {
   return target.transaction(
     async (tx) => {
       const [marker] = await tx.query("select to_regclass($1) is not null as there", [moveTable]);
       if (marker?.["there"] === 1) {
-        await tx.query(`update ${moveTable} set state = 'filling' where id = $1`, [id]);
-        return true;
+        const rows = await tx.query(`update ${moveTable} set state = 'filling' where id = $1 returning id`, [
+          id,
+        ]);
+        return rows.length > 0 ? "given up" : "unknown";
       }
       const [facts] = await tx.query("select to_regclass('facts') is not null as there");
-      if (facts?.["there"] !== 1) return true;
+      if (facts?.["there"] !== 1) return "unknown";
       const [fact] = await tx.query("select value from facts where name = $1", [movedFact]);
-      return fact?.["value"] !== id;
+      return fact?.["value"] === id ? "in use" : "unknown";
     },
     { durable: true },
   );

@@ -1,0 +1,35 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { TestContext } from "node:test";
+import { silentLog } from "../../../../lib/log.ts";
+import { openDatabase } from "../../open-database.ts";
+import type { MoveOptions } from "../move-to-postgres.ts";
+import { openTarget, type Target } from "../target.ts";
+
+/** A registry's SQLite database, open as in a process of it; `db` is another process, whose writes are made at exact moments. */
+export async function openSource(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), "entrepot-move-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "entrepot.db");
+  const url = `sqlite:${file}`;
+  const open = () => openDatabase({ url, poolSize: 1, acquireTimeoutMs: 5_000, log: silentLog });
+  const database = await open();
+  t.after(() => database.close());
+  const db = new DatabaseSync(file, { timeout: 5_000 });
+  db.exec("pragma foreign_keys = on");
+  t.after(() => db.close());
+  return { file, url, open, database, db };
+}
+
+export function openTestTarget(t: TestContext, url: string): Target {
+  const target = openTarget({ url, acquireTimeoutMs: 5_000, log: silentLog });
+  t.after(() => target.close());
+  return target;
+}
+
+export function optionsOf(file: string, target: Target, more: Partial<MoveOptions> = {}): MoveOptions {
+  const signal = new AbortController().signal;
+  return { file, target, address: "postgres://db/entrepot", signal, onProgress: () => undefined, ...more };
+}
