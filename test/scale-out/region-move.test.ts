@@ -136,6 +136,7 @@ async function begin(t: TestContext): Promise<World> {
     ENTREPOT_STORAGE_ACCESS_KEY: objects.keys.accessKey,
     ENTREPOT_STORAGE_SECRET_KEY: objects.keys.secretKey,
     ENTREPOT_SECRET_KEY: "5c".repeat(32),
+    ENTREPOT_STORAGE_SETTLE_SECONDS: "2",
     // Long enough that what is pushed without a manifest stays until it was looked for.
     ENTREPOT_GC_GRACE_SECONDS: "3600",
   });

@@ -22,6 +22,7 @@ export function buildRegions(
     regional: stores.regional,
     byDefault: new Set(byDefault.map(({ name }) => name)),
     copiesAtOnce: config.storageCopiesAtOnce,
+    settleMs: config.storageSettleSeconds * 1_000,
     defaultNamespace: config.defaultNamespace,
   });
 }

@@ -61,6 +61,15 @@ export const regionSettings = {
     max: 100,
     description: "Blobs that are copied at once to each storage region, by one instance.",
   }),
+  storageSettleSeconds: numberSetting({
+    key: "storage.settleSeconds",
+    variable: "ENTREPOT_STORAGE_SETTLE_SECONDS",
+    defaultValue: 900,
+    min: 1,
+    max: 86_400,
+    description:
+      "How long a copy must have lain in a storage region before copies elsewhere that must not lie there any more are removed on its account. Longer than any request to an object store can go on with all its retries; shorter is for trying things out.",
+  }),
 } as const;
 
 /** What does not go together. */

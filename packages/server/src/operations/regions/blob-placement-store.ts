@@ -145,6 +145,22 @@ export async function postpone(
     .execute();
 }
 
+/** A copy that is to be removed stays until then, which is no failure; nothing when it is wanted there again. */
+export async function keepSurplus(
+  tx: Tx,
+  blobId: number,
+  region: string,
+  reason: { readonly untilMs: number; readonly text: string },
+): Promise<void> {
+  await tx
+    .updateTable("blob_placements")
+    .set({ next_ms: reason.untilMs, error: reason.text })
+    .where("blob_id", "=", blobId)
+    .where("region", "=", region)
+    .where("state", "=", "surplus")
+    .execute();
+}
+
 /** The bytes are not there any more: nothing is known of the blob in that region, unless it is wanted there again meanwhile. */
 export async function forgetSurplus(tx: Tx, blobId: number, region: string): Promise<void> {
   await tx
@@ -200,13 +216,16 @@ export async function listPlacedIn(
 }
 
 /** What is to become of one blob, by region; nothing of regions of which nothing is known. */
-export async function findStates(db: Queryable, blobId: number): Promise<ReadonlyMap<string, string>> {
+export async function findStates(
+  db: Queryable,
+  blobId: number,
+): Promise<ReadonlyMap<string, { readonly state: string; readonly sinceMs: number }>> {
   const rows = await db
     .selectFrom("blob_placements")
-    .select(["region", "state"])
+    .select(["region", "state", "since_ms"])
     .where("blob_id", "=", blobId)
     .execute();
-  return new Map(rows.map(({ region, state }) => [region, state]));
+  return new Map(rows.map(({ region, state, since_ms: sinceMs }) => [region, { state, sinceMs }]));
 }
 
 export interface PlacementOfBlob {

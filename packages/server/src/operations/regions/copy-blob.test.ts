@@ -80,6 +80,66 @@ test("a copy whose middle is missing is none: it is made anew", async () => {
   await reader.close();
 });
 
+test("a copier that was stopped after it had looked takes nothing away of what another has copied meanwhile", async () => {
+  for (const isLeaseLost of [false, true]) {
+    const eu = objects();
+    const us = objects();
+    const copier = (of: Partial<BlobStore>) => {
+      const target = {
+        name: "us",
+        store: { ...createObjectBlobStore(us.medium), ...of },
+        watch: createRegionWatch(clock),
+      };
+      const source = {
+        name: "eu",
+        store: createObjectBlobStore(eu.medium),
+        watch: createRegionWatch(clock),
+      };
+      return { target, regional: withRegions([source, target]) };
+    };
+    const blob = { digest: digestOf(text), sizeBytes: text.length, location: await push(eu.store) };
+    const [looked, thaw] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const frozen = copier({
+      async hasWhole() {
+        looked.resolve();
+        await thaw.promise;
+        return false;
+      },
+    });
+    const lease = new AbortController();
+    const late = copyBlob(frozen.regional, blob, frozen.target, lease.signal).catch(() => {});
+    await looked.promise;
+    const quick = copier({});
+    await copyBlob(quick.regional, blob, quick.target, signal);
+    // Everything between the look and the first write.
+    const before = await keysOf(us.medium);
+    if (isLeaseLost) lease.abort();
+    thaw.resolve();
+    await late;
+    assert.ok(await hasBlob(quick.target, blob));
+    if (isLeaseLost) assert.deepEqual(await keysOf(us.medium), before, "and it writes nothing");
+  }
+});
+
+test("while a copier reads that began late, the copy that is there stays, whatever becomes of its source", async () => {
+  const [eu, us] = [objects(), objects()];
+  const location = await push(eu.store);
+  const blob = { digest: digestOf(text), sizeBytes: text.length, location };
+  const target = { name: "us", store: createObjectBlobStore(us.medium), watch: createRegionWatch(clock) };
+  const source = createObjectBlobStore(eu.medium);
+  const regional = withRegions([{ name: "eu", store: source, watch: createRegionWatch(clock) }, target]);
+  const openBlob = source.openBlob.bind(source);
+  source.openBlob = async (at) => {
+    const reader = await openBlob(at);
+    // Another has copied it, and it was removed here, before a byte is read.
+    await push(us.store);
+    await eu.medium.delete(await keysOf(eu.medium));
+    return reader;
+  };
+  await assert.rejects(copyBlob(regional, blob, target, signal));
+  assert.ok(await hasBlob(target, blob));
+});
+
 test("two that copy one blob at once, in whatever order, leave it whole when either says so, and else to the next attempt", async () => {
   let both = 0;
   for (let seed = 1; seed <= 150; seed += 1) {

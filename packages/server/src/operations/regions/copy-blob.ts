@@ -19,8 +19,9 @@ export interface Copied {
 
 /**
  * Puts a blob into a region, under the location that it has everywhere, from whichever other region has it; checked against its digest before it counts, and
- * seen to be there whole afterwards. One copy of a blob to a region at a time is for the caller to see to; should two meet all the same, each ends with
- * a whole copy or an error, after which the next attempt makes one. May be repeated after a crash.
+ * seen to be there whole afterwards. What lies there and is not whole is replaced by the commit; nothing is removed before, as a request that is given up goes
+ * on behind it, and would remove what somebody else has copied meanwhile. One copy of a blob to a region at a time is for the caller to see to; should two meet
+ * all the same, each ends with a whole copy or an error, after which the next attempt makes one. May be repeated after a crash.
  * `DIGEST_INVALID` when the bytes that were read are others; whatever the regions throw else.
  */
 export async function copyBlob(
@@ -32,8 +33,6 @@ export async function copyBlob(
   if (await hasBlob(target, blob)) return { isNew: false, bytes: 0 };
   const reader = await regional.openOutside(target.name, blob.location);
   try {
-    // Something that is not whole may lie there, which a commit would find and keep.
-    await inRegion(target, answerMs, (store) => store.deleteBlob(blob.location));
     const bytes = await writeCopy(blob, reader, target, signal);
     if (!(await hasBlob(target, blob))) throw new Error("the copy was taken apart while it was made");
     return { isNew: true, bytes };
@@ -58,6 +57,8 @@ async function writeCopy(
 ): Promise<number> {
   const { uploadId } = partsOfLocation(blob.location);
   const hash = createHash(digestAlgorithm(blob.digest));
+  // It was perhaps stopped for long since it looked.
+  signal.throwIfAborted();
   const writer = await inRegion(target, answerMs, (store) => store.openUpload(uploadId, 0));
   let isRight = true;
   try {

@@ -5,18 +5,20 @@ import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { inRegion, type Region } from "../../storage/blob-store/regions/region.ts";
 import type { RegionalBlobStore } from "../../storage/blob-store/regions/with-regions.ts";
 import type { Database } from "../../storage/database/database.ts";
-import { acquireLeaseFor, releaseLease } from "../../storage/database/lease-store.ts";
 import {
   type DuePlacement,
   findStates,
   forgetSurplus,
+  keepSurplus,
   listDue,
   markPlaced,
   noteUnwanted,
   postpone,
+  wantAgain,
 } from "./blob-placement-store.ts";
 import { copyBlob, hasBlob } from "./copy-blob.ts";
 import { forgetOwedDeletion, listOwedDeletions, postponeDeletion } from "./region-deletion-store.ts";
+import { underRegionLease } from "./under-region-lease.ts";
 
 export interface RegionWorkerDeps {
   readonly database: Database;
@@ -26,6 +28,8 @@ export interface RegionWorkerDeps {
   readonly instanceId: string;
   /** Copies to one region that are made at once. */
   readonly copiesAtOnce: number;
+  /** How long a copy must have been there before others are removed on its account: longer than any request to a store goes on. */
+  readonly settleMs: number;
   readonly onCopied: (region: string, bytes: number, waitedMs: number) => void;
   readonly onFailed: (region: string) => void;
 }
@@ -36,8 +40,6 @@ export interface Round {
   readonly failed: number;
 }
 
-const leaseMs = 30_000;
-const renewMs = 10_000;
 const answerMs = 15_000;
 const batchSize = 100;
 const firstPauseMs = 2_000;
@@ -63,7 +65,7 @@ export async function workForRegion(
     (await listDue(read, region.name, { nowMs, limit: 1 })).length > 0 ||
     (await listOwedDeletions(read, region.name, { nowMs, limit: 1 })).length > 0;
   if (!isDue) return nothing;
-  return underLease(deps, region, signal, async (held) => {
+  const round = await underRegionLease(deps, region.name, signal, async (held) => {
     const owed = await payDeletions(deps, region, held);
     const due = await listDue(read, region.name, { nowMs: deps.clock.nowMs(), limit: batchSize });
     let [next, done, failed] = [0, owed.done, owed.failed];
@@ -77,6 +79,7 @@ export async function workForRegion(
     await Promise.all(Array.from({ length: deps.copiesAtOnce }, work));
     return { done, failed };
   });
+  return round ?? nothing;
 }
 
 async function answers(region: Region): Promise<boolean> {
@@ -85,42 +88,6 @@ async function answers(region: Region): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function underLease(
-  deps: RegionWorkerDeps,
-  region: Region,
-  signal: AbortSignal,
-  work: (held: AbortSignal) => Promise<Round>,
-): Promise<Round> {
-  const lease = { name: `region:${region.name}`, holder: deps.instanceId };
-  const acquire = () =>
-    deps.database.transaction((tx) => acquireLeaseFor(tx, { ...lease, forMs: leaseMs }), { durable: false });
-  // From before it was asked for: the answer may have been long on its way.
-  let renewedAt = performance.now();
-  if (!(await acquire())) return nothing;
-  const lost = new AbortController();
-  const held = AbortSignal.any([signal, lost.signal]);
-  const timer = setInterval(() => {
-    // A lease that could not be renewed in its time is somebody else's, whatever the clock says.
-    if (performance.now() - renewedAt > leaseMs - renewMs / 2) lost.abort(new Error("the lease ran out"));
-    const askedAt = performance.now();
-    acquire().then(
-      (isOurs) => {
-        if (isOurs) renewedAt = askedAt;
-        else lost.abort(new Error("another process does this now"));
-      },
-      () => {},
-    );
-  }, renewMs);
-  try {
-    return await work(held);
-  } finally {
-    clearInterval(timer);
-    await deps.database
-      .transaction((tx) => releaseLease(tx, lease), { durable: false })
-      .catch((error: unknown) => deps.log.warn({ error, region: region.name }, "a lease was not given back"));
-  }
 }
 
 /** Deletions that were made everywhere else while the region was away. Tells how many. */
@@ -167,7 +134,7 @@ async function settle(
   const { database, clock, log } = deps;
   try {
     if (blob.state === "waiting") await copyTo(deps, region, blob, signal);
-    else await removeFrom(deps, region, blob);
+    else await removeFrom(deps, region, blob, signal);
     return true;
   } catch (error) {
     // What was stopped, and what the region itself is at fault for, is no attempt.
@@ -205,19 +172,38 @@ async function copyTo(
 
 /**
  * Takes a copy away that must not lie there, once another region has it in which it stays. One in which it is surplus, too, does not count: two regions
- * would each take the other's copy for the one that stays, and remove both. Nor one that waits: it may be wanted anew while its copy is being removed.
+ * would each take the other's copy for the one that stays, and remove both. Nor one that waits: it may be wanted anew while its copy is being removed. Nor one that was
+ * placed less than `settleMs` ago: a request that somebody sent before that and gave up may still come to its end there, and take the copy away. One that is not there after
+ * all is copied again.
  */
 async function removeFrom(
-  { database, regional }: RegionWorkerDeps,
+  { database, clock, regional, settleMs }: RegionWorkerDeps,
   region: Region,
   blob: DuePlacement,
+  signal: AbortSignal,
 ): Promise<void> {
   const states = await findStates(database.read, blob.blobId);
-  if (states.get(region.name) !== "surplus") return; // wanted there again, or collected
-  const staying = regional.regions.filter(({ name }) => (states.get(name) ?? "placed") === "placed");
+  if (states.get(region.name)?.state !== "surplus") return; // wanted there again, or collected
+  const nowMs = clock.nowMs();
+  const staying = regional.regions.flatMap((other) => {
+    const found = states.get(other.name);
+    return found?.state === "placed" ? [{ other, settledMs: found.sinceMs + settleMs }] : [];
+  });
   let isElsewhere = false;
-  for (const other of staying) isElsewhere ||= await hasBlob(other, blob).catch(() => false);
-  if (!isElsewhere) throw new Error("no other storage region has it yet, so it stays");
+  for (const { other } of staying.filter(({ settledMs }) => settledMs <= nowMs)) {
+    const isThere = await hasBlob(other, blob).catch(() => undefined);
+    isElsewhere ||= isThere === true;
+    if (isThere === false) await database.transaction((tx) => wantAgain(tx, blob.blobId, other.name, nowMs));
+  }
+  if (!isElsewhere) {
+    const untilMs = Math.min(...staying.map(({ settledMs }) => settledMs).filter((ms) => ms > nowMs));
+    if (untilMs === Infinity) throw new Error("no other storage region has it yet, so it stays");
+    const text = "stays until another storage region has had it for a while";
+    return database.transaction((tx) => keepSurplus(tx, blob.blobId, region.name, { untilMs, text }), {
+      durable: false,
+    });
+  }
+  signal.throwIfAborted();
   await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
   await database.transaction((tx) => forgetSurplus(tx, blob.blobId, region.name), { durable: false });
 }

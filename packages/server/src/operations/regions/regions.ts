@@ -41,6 +41,8 @@ export interface RegionsDeps {
   /** Regions to which content is copied unless its namespace says otherwise. */
   readonly byDefault: ReadonlySet<string>;
   readonly copiesAtOnce: number;
+  /** How long a copy must have been there before others are removed on its account. */
+  readonly settleMs: number;
   readonly defaultNamespace: string;
 }
 

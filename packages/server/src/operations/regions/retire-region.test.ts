@@ -4,7 +4,7 @@ import { mountBlob } from "../../registry/blobs/mount-blob.ts";
 import { digestOf, push, pushImage, readBlob, repositoryName } from "../../registry/testing/content.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { forgetRegion } from "./forget-region.ts";
-import { describeRegions, type ManageRegionsDeps, setPlacement } from "./manage-regions.ts";
+import { describeBlob, describeRegions, type ManageRegionsDeps, setPlacement } from "./manage-regions.ts";
 import { changeBlobs, reconcilePlacements } from "./reconcile-placements.ts";
 import { retireRegion } from "./retire-region.ts";
 import { findRetiring } from "./retiring-store.ts";
@@ -70,6 +70,45 @@ eachDatabase((open) => {
       };
       await forgetRegion(withoutUs, eu.call(), "us");
       assert.deepEqual([...(await findRetiring(eu.database.read))], []);
+    });
+
+    test("keeps its copies until others have had theirs for a while: a removal that comes late loses nothing", async (t) => {
+      const settleMs = 900_000;
+      const regions = await openTestRegions(open, t, { settleMs });
+      const { eu, us, stores, work, held } = regions;
+      await push(us, app, "only");
+      await retireRegion(managing(regions), eu.call(), "us", true);
+      await reconcile(regions);
+      await work();
+      assert.deepEqual(await held("eu"), [digestOf("only")]);
+      for (let minute = 1; minute < 15; minute++) {
+        eu.advance(60_000);
+        await work();
+      }
+      assert.deepEqual(await held("us"), [digestOf("only")], "it has lain in eu for 14 minutes");
+      const { placements } = await describeBlob(managing(regions), digestOf("only"));
+      const kept = placements.find(({ region }) => region === "us");
+      assert.deepEqual([kept?.state, kept?.attempts], ["surplus", 0], "which is no failure");
+      assert.match(kept?.error ?? "", /has had it for a while/);
+      // What somebody began to remove, and gave up, comes to its end.
+      const { location } = await eu.database.read
+        .selectFrom("blobs")
+        .select("location")
+        .executeTakeFirstOrThrow();
+      // as: written by a driver's commitUpload
+      await stores.eu.store.deleteBlob(location as Parameters<typeof stores.eu.store.deleteBlob>[0]);
+      eu.advance(60_000);
+      await work();
+      assert.deepEqual(await held("us"), [digestOf("only")]);
+      eu.advance(60_000);
+      await work();
+      assert.deepEqual(await held("eu"), [digestOf("only")], "copied again");
+      eu.advance(settleMs - 1);
+      await work();
+      assert.deepEqual(await held("us"), [digestOf("only")]);
+      eu.advance(60_000);
+      await work();
+      assert.deepEqual([await held("us"), await held("eu")], [[], [digestOf("only")]]);
     });
 
     test("keeps what no other has, however long that takes", async (t) => {

@@ -88,6 +88,18 @@ export function blobStoreContract(name: string, open: () => Promise<StoreUnderTe
       await store.discardUpload(id("u1"));
     });
 
+    it("replaces what lies there already and is not whole", async (store) => {
+      await write(store, "u1", 0, Buffer.from("abc"));
+      await store.commitUpload(id("u1"), digestOf("abcde"), 3);
+      await write(store, "u1", 0, Buffer.from("abcde"));
+      const location = await store.commitUpload(id("u1"), digestOf("abcde"), 5);
+      const reader = await store.openBlob(location);
+      assert.equal((await readAll(reader)).toString(), "abcde");
+      await reader.close();
+      await store.deleteBlob(location);
+      for await (const { name } of store.list()) assert.doesNotMatch(name, /u1/, "nothing is left of it");
+    });
+
     it("tells whether all of a blob is there, of its size, and only after it was committed", async (store) => {
       for (const bytes of [Buffer.alloc(0), randomBytes(200_000)]) {
         const { byteLength } = bytes;

@@ -42,7 +42,7 @@ export interface BlobStore {
   /**
    * Turns a synced upload of exactly `sizeBytes` bytes into a blob, durably and without copying where the medium can, and tells
    * where it lies. The caller has verified the digest; the driver may put it in the location's name. May be repeated
-   * after a crash with the same arguments and gives the same location.
+   * after a crash with the same arguments and gives the same location. What lies there already is replaced when it is not whole.
    */
   commitUpload(id: UploadId, digest: Digest, sizeBytes: number): Promise<BlobLocation>;
   /** Removes an upload in any state, also one that `commitUpload` moved but SQL never learnt of. Nothing there: no error. */

@@ -33,7 +33,11 @@ export interface TestRegions {
   readonly held: (region: Name) => Promise<readonly string[]>;
 }
 
-export async function openTestRegions(open: OpenTestDatabase, t: TestContext): Promise<TestRegions> {
+export async function openTestRegions(
+  open: OpenTestDatabase,
+  t: TestContext,
+  { settleMs } = { settleMs: 0 },
+): Promise<TestRegions> {
   let nowMs = 0;
   const clock = { nowMs: () => nowMs };
   const lose = () => losableStore(createMemoryBlobStore(clock));
@@ -44,7 +48,7 @@ export async function openTestRegions(open: OpenTestDatabase, t: TestContext): P
   const registry = await openTestRegistry(open, t, { blobs: inEu, gcGraceMs: 0 });
   const { database } = registry;
   const cache = createVersionedCache(database, registry.clock, { maxEntries: 10 });
-  const common = { database, cache, clock: registry.clock, log: silentLog, copiesAtOnce: 2 };
+  const common = { database, cache, clock: registry.clock, log: silentLog, copiesAtOnce: 2, settleMs };
   const faceOver = (regional: typeof inEu, instanceId: string) =>
     createRegions({
       ...common,

@@ -38,7 +38,7 @@ export function createMemoryBlobStore(clock: Clock): BlobStore {
     },
     async commitUpload(id, digest, sizeBytes) {
       const location = locationOf(id, digest);
-      if (blobs.has(location)) return location;
+      if (blobs.get(location)?.bytes.byteLength === sizeBytes) return location;
       const entry = uploads.get(id);
       if (entry === undefined || entry.bytes.byteLength !== sizeBytes) throw unknownUpload(id);
       blobs.set(location, entry);

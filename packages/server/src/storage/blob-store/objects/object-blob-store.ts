@@ -81,7 +81,9 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
       indexes.set(location, index);
       const cuts = chain.flatMap(({ objects, name }) => objects.filter((object) => object.name !== name));
       // They count no more; what cannot be removed now goes with the blob.
-      await deleteAll(medium, folder, [...loose, ...cuts.map(({ name }) => name)]).catch(() => {});
+      const replaced = (before?.segments ?? []).filter(({ name }) => sizes.has(name));
+      const left = [...loose, ...[...cuts, ...replaced].map(({ name }) => name)];
+      await deleteAll(medium, folder, left).catch(() => {});
       return location;
     },
     async discardUpload(id, digest) {

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { silentLog } from "../../lib/log.ts";
+import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { underRegionLease } from "./under-region-lease.ts";
+
+const { signal } = new AbortController();
+
+eachDatabase((open) => {
+  test("work ends well before a lease runs out that cannot be renewed, and not while it can", async (t) => {
+    const database = await open(t);
+    let isAway = false;
+    const unsteady: typeof database = {
+      ...database,
+      transaction: (...given) =>
+        isAway ? Promise.reject(new Error("no connection")) : database.transaction(...given),
+    };
+    const deps = { database: unsteady, log: silentLog, instanceId: "a" };
+    const times = { leaseMs: 3_000, renewMs: 1_000 };
+    const lastedMs = await underRegionLease(
+      deps,
+      "us",
+      signal,
+      async (held) => {
+        await wait(1_500);
+        assert.ok(!held.aborted, "it was renewed after one second");
+        isAway = true;
+        const awaySince = performance.now();
+        await wait(5_000, undefined, { signal: held }).catch(() => {});
+        return performance.now() - awaySince;
+      },
+      times,
+    );
+    // Renewed half a second before: it is another's two and a half seconds after.
+    assert.ok(lastedMs !== undefined && lastedMs < 2_100, `${lastedMs} ms`);
+  });
+
+  test("one process at a time", async (t) => {
+    const database = await open(t);
+    const deps = { database, log: silentLog };
+    const inner = () => underRegionLease({ ...deps, instanceId: "b" }, "us", signal, async () => "b");
+    assert.equal(
+      await underRegionLease({ ...deps, instanceId: "a" }, "us", signal, async () => (await inner()) ?? "a"),
+      "a",
+    );
+    assert.equal(await inner(), "b", "given back");
+  });
+});
