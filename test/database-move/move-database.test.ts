@@ -96,6 +96,9 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   const ready = await session.request("GET", "/health/ready");
   assert.equal(ready.status, 503);
   assert.match(await ready.text(), /has moved to PostgreSQL/);
+  const instance = await session.request("GET", "/health/instance");
+  assert.equal(instance.status, 503);
+  assert.match(await instance.text(), /DATABASE_MOVED/);
   assert.equal((await session.request("GET", "/health/live")).status, 200);
   const [anything] = ledger.manifests;
   assert.ok(anything !== undefined);

@@ -152,6 +152,21 @@ test("an instance says what of its own fails", async () => {
   );
 });
 
+test("who has the database that has moved is not well, and says that and nothing else, though its background work has ended", async () => {
+  const { database } = healthy();
+  const moved = healthy({
+    database: { ...database, hasMoved: () => true },
+    jobsLookedAtMs: () => systemClock.nowMs() - 120_000,
+  });
+  for (const health of [checkReady(moved), await checkInstance(moved)]) {
+    assert.equal(health.status, "failing");
+    assert.deepEqual(
+      failing(health).map(({ name, code }) => [name, code]),
+      [["database", "DATABASE_MOVED"]],
+    );
+  }
+});
+
 test("who stops is not ready, and is said to drain", async () => {
   const stopping = healthy({ isDraining: () => true });
   assert.equal(checkReady(stopping).status, "draining");

@@ -47,6 +47,7 @@ export interface HealthPart {
 }
 
 const probeTimeoutMs = 5_000;
+const movedPart: HealthPart = { name: "database", ok: false, ...databaseMoved, error: movedSentence };
 const maxCauses = 4;
 const silentJobsMs = 60_000;
 const leastFreeShare = 0.01;
@@ -56,10 +57,7 @@ const longestLagMs = 2_000;
 export function checkReady(deps: Pick<HealthDeps, "isDraining" | "database">): Health {
   const whole = checkDraining(deps);
   if (whole.status !== "ok" || !deps.database.hasMoved()) return whole;
-  return {
-    status: "failing",
-    parts: [{ name: "database", ok: false, ...databaseMoved, error: movedSentence }],
-  };
+  return { status: "failing", parts: [movedPart] };
 }
 
 function checkDraining(deps: Pick<HealthDeps, "isDraining">): Health {
@@ -70,19 +68,21 @@ function checkDraining(deps: Pick<HealthDeps, "isDraining">): Health {
 
 /**
  * This process and this machine: event loop, keys, background work, room on the disks. Looks at nothing that all instances share, so that one broken database
- * does not have every instance replaced.
+ * does not have every instance replaced. One whose database has moved away fails, and is not asked for background work, which it has ended.
  */
 export async function checkInstance(deps: HealthDeps): Promise<Health> {
   const probe = probeFor(deps);
+  const hasMoved = deps.database.hasMoved();
   const parts = [
     ...checkDraining(deps).parts,
+    ...(hasMoved ? [movedPart] : []),
     await probe("event-loop", () => checkEventLoop()),
     await probe("keys", async () => {
       const text = "health";
       if (deps.secretBox.open(deps.secretBox.seal(text, text), text) !== text)
         throw new Error("a secret does not open");
     }),
-    await probe("jobs", async () => checkJobs(deps)),
+    ...(hasMoved ? [] : [await probe("jobs", async () => checkJobs(deps))]),
     await probe("disk-space", () => checkFolders(deps.folders)),
   ];
   const isFine = parts.every(({ ok }) => ok);

@@ -39,7 +39,7 @@ export function healthEndpoints(deps: HealthDeps): readonly Endpoint[] {
     ),
     health(
       "instance",
-      "Whether this process and its machine are well: stopping, event loop, keys, background work, room on the disk.",
+      "Whether this process and its machine are well: stopping, event loop, keys, background work, room on the disk; 503 also when its SQLite database has moved.",
       () => checkInstance(deps),
     ),
     health(

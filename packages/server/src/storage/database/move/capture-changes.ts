@@ -94,8 +94,17 @@ export interface Changes {
   readonly keys: ReadonlyMap<string, readonly Key[]>;
 }
 
-/** The changes after one, all or the first `limit`. */
+/** All changes at once are kept in memory, and carried over in one transaction. */
+const mostAtOnce = 1_000_000;
+
+/** The changes after one, all or the first `limit`. `CONFLICT` when all are asked for, and are more than a million. */
 export function readChanges(db: DatabaseSync, afterId: number, limit?: number): Changes {
+  if (limit === undefined && countWaiting(db, afterId) > mostAtOnce) {
+    throw new AppError(
+      "CONFLICT",
+      "more was written meanwhile than can be carried over at once: move at a quieter hour",
+    );
+  }
   const rows = db
     .prepare(
       `select table_name, key, max(id) as last_id, count(*) as times from

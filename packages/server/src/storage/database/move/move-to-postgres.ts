@@ -11,7 +11,7 @@ import { type CutOver, cutOver, LateCutOver, readMigrations } from "./cut-over.t
 import { readSourceMove, type SourceMove } from "./move-state.ts";
 import { describeTables, type Key, type MovedTable } from "./moved-table.ts";
 import { readPage } from "./read-rows.ts";
-import { checkTarget, type Target, type TargetTx } from "./target.ts";
+import { checkTarget, longStatementMs, type Target, type TargetTx } from "./target.ts";
 import {
   giveUpTarget,
   openFilled,
@@ -42,6 +42,8 @@ export interface MoveOptions {
   readonly onProgress: (progress: MoveProgress) => void;
   /** How long writers may wait for one try of the last step. Default 3000. */
   readonly cutOverLimitMs?: number;
+  /** How long PostgreSQL may take for one statement of copying, following and comparing. Default 60000. */
+  readonly statementLimitMs?: number;
   /** Awaited between the steps; for tests that break one off. */
   readonly onStep?: (step: MoveStep) => Promise<void>;
 }
@@ -114,7 +116,8 @@ async function move(
     await step("follow");
     const followed = await follow(run, { afterId: 0, count: 0 });
     await step("index");
-    await inTarget(run, (tx) => restoreIndexes(tx, (of) => onProgress({ step: "index", of })));
+    const onIndex = (of: string) => onProgress({ step: "index", of });
+    await inTargetFor(run, undefined, (tx) => restoreIndexes(tx, onIndex));
     await step("check");
     await rehearseForeignKeys(target);
     const counts = await compare(run, followed.afterId);
@@ -138,13 +141,22 @@ interface Run extends MoveOptions {
   readonly migrations: string;
 }
 
+/** The source may be in a read transaction meanwhile, which keeps its log from being truncated: so a server that says nothing is not waited for. */
 function inTarget<T>(run: Run, work: (tx: TargetTx) => Promise<T>): Promise<T> {
+  return inTargetFor(run, run.statementLimitMs ?? longStatementMs, work);
+}
+
+function inTargetFor<T>(
+  run: Run,
+  statementLimitMs: number | undefined,
+  work: (tx: TargetTx) => Promise<T>,
+): Promise<T> {
   return run.target.transaction(
     async (tx) => {
       await checkTarget(tx, run.id);
       return work(tx);
     },
-    { durable: false, signal: run.signal },
+    { durable: false, signal: run.signal, ...(statementLimitMs === undefined ? {} : { statementLimitMs }) },
   );
 }
 

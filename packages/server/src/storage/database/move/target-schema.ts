@@ -1,7 +1,7 @@
 import { AppError } from "../../../lib/app-error.ts";
 import { moveTable } from "./move-state.ts";
 import { type MovedTable, quoted } from "./moved-table.ts";
-import { fillingSchema, type Target, type TargetRow, type TargetTx } from "./target.ts";
+import { fillingSchema, longStatementMs, type Target, type TargetRow, type TargetTx } from "./target.ts";
 
 /** What was taken away for the time of the filling, with what makes it again. It outlives the command that took it away. */
 const withheldTable = `${moveTable}_withheld`;
@@ -251,7 +251,7 @@ export async function giveUpTarget(target: Target, id: string): Promise<"given u
       const [fact] = await tx.query("select value from facts where name = $1", [movedFact]);
       return fact?.["value"] === id ? "in use" : "unknown";
     },
-    { durable: true },
+    { durable: true, statementLimitMs: longStatementMs },
   );
 }
 

@@ -1,4 +1,4 @@
-import type { PoolClient } from "pg";
+import type { PoolClient, QueryResult } from "pg";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Log } from "../../../lib/log.ts";
 import { connectionLost, endsConnection, translateDatabaseError } from "../database-error.ts";
@@ -20,16 +20,23 @@ export interface TargetTx {
   query(text: string, values?: readonly unknown[]): Promise<readonly TargetRow[]>;
 }
 
-/** The PostgreSQL database that is filled. Its statements have no time limit of their own: building an index may take long. */
+/** Long for every statement but those that make an index or check a key. */
+export const longStatementMs = 60_000;
+
+export interface TargetTransactionOptions {
+  readonly durable: boolean;
+  readonly signal?: AbortSignal;
+  /** How long one statement may take: then `UNAVAILABLE`, as the server may be gone without a word. Absent = as long as it likes: building an index may take long. */
+  readonly statementLimitMs?: number;
+}
+
+/** The PostgreSQL database that is filled. */
 export interface Target {
   /**
    * Runs `work` in one transaction. Not repeated. Its commit survives a crash of the server only when `durable`, or once a later one does. When `signal` fires
    * the connection is closed: then it is rolled back, unless the commit was under way.
    */
-  transaction<T>(
-    work: (tx: TargetTx) => Promise<T>,
-    options: { readonly durable: boolean; readonly signal?: AbortSignal },
-  ): Promise<T>;
+  transaction<T>(work: (tx: TargetTx) => Promise<T>, options: TargetTransactionOptions): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -38,25 +45,19 @@ export function openTarget(
 ): Target {
   const pool = createPool(options, { ...clientConfig(options, 0), max: 1 });
 
-  async function run<T>(
-    client: PoolClient,
-    work: (tx: TargetTx) => Promise<T>,
-    isDurable: boolean,
-  ): Promise<T> {
+  async function run<T>(work: (tx: TargetTx) => Promise<T>, query: Ask, isDurable: boolean): Promise<T> {
     // In one round trip: a move is thousands of small transactions.
-    await client.query(`begin isolation level read committed;
+    await query(`begin isolation level read committed;
       select set_config('search_path', '${fillingSchema}, ' || current_setting('search_path'), true);
       ${isDurable ? "" : "set local synchronous_commit = off"}`);
-    const result = await work({
-      query: async (text, values = []) => (await client.query<TargetRow>(text, [...values])).rows,
-    });
-    const { command } = await client.query("commit");
+    const result = await work({ query: async (text, values) => (await query(text, values)).rows });
+    const { command } = await query("commit");
     if (command !== "COMMIT") throw new Error("the transaction has failed");
     return result;
   }
 
   return {
-    async transaction(work, { durable, signal }) {
+    async transaction(work, { durable, signal, statementLimitMs }) {
       signal?.throwIfAborted();
       let client: PoolClient | undefined;
       let isLost = false;
@@ -69,10 +70,11 @@ export function openTarget(
         if (signal?.aborted === true) client.release(true);
         signal?.throwIfAborted();
         signal?.addEventListener("abort", cut, { once: true });
-        return await run(client, work, durable);
+        return await run(work, askerOf(client, statementLimitMs), durable);
       } catch (error) {
         signal?.throwIfAborted();
-        if (client !== undefined) isLost = endsConnection(error) || !(await rolledBack(client));
+        if (client !== undefined)
+          isLost = endsConnection(error) || !(await rolledBack(askerOf(client, statementLimitMs)));
         throw translated(error, client === undefined || isLost);
       } finally {
         signal?.removeEventListener("abort", cut);
@@ -83,9 +85,17 @@ export function openTarget(
   };
 }
 
-async function rolledBack(client: PoolClient): Promise<boolean> {
+type Ask = (text: string, values?: readonly unknown[]) => Promise<QueryResult<TargetRow>>;
+
+/** With pg's own limit for one query, which its types do not know. */
+function askerOf(client: PoolClient, limitMs: number | undefined): Ask {
+  const limit = limitMs === undefined ? {} : { query_timeout: limitMs };
+  return (text, values = []) => client.query<TargetRow>({ text, values: [...values], ...limit });
+}
+
+async function rolledBack(ask: Ask): Promise<boolean> {
   try {
-    await client.query("rollback");
+    await ask("rollback");
     return true;
   } catch {
     return false;
@@ -97,7 +107,9 @@ function translated(error: unknown, isLost: boolean): unknown {
   const told = translateDatabaseError(error);
   if (told !== error || !isLost || !(error instanceof Error) || "severity" in error) return told;
   // What pg reports of sockets: with the system's code, or in words of its own.
-  return "code" in error || error.message.startsWith("Connection terminated") ? connectionLost(error) : error;
+  return "code" in error || /^(Connection terminated|Query read timeout)/.test(error.message)
+    ? connectionLost(error)
+    : error;
 }
 
 /**

@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { TestContext } from "node:test";
+import { parseIntoClientConfig } from "pg-connection-string";
 import { silentLog } from "../../../../lib/log.ts";
 import { openDatabase } from "../../open-database.ts";
 import type { MoveOptions } from "../move-to-postgres.ts";
@@ -32,4 +35,36 @@ export function openTestTarget(t: TestContext, url: string): Target {
 export function optionsOf(file: string, target: Target, more: Partial<MoveOptions> = {}): MoveOptions {
   const signal = new AbortController().signal;
   return { file, target, address: "postgres://db/entrepot", signal, onProgress: () => undefined, ...more };
+}
+
+/** A way to PostgreSQL that can forget the connections it knows: what comes is dropped, and nobody is told. */
+export async function openRouter(t: TestContext, url: string) {
+  const { host = "", port = 5432, database, user } = parseIntoClientConfig(url);
+  const all = new Set<Socket>();
+  const known = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = host?.startsWith("/")
+      ? connect(`${host}/.s.PGSQL.${port}`)
+      : connect(Number(port), host ?? "");
+    known.add(near);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      all.add(from);
+      from.on("data", (chunk) => known.has(near) && to.write(chunk));
+      from.on("error", () => undefined).on("close", () => to.destroy());
+    }
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    for (const socket of all) socket.destroy();
+    server.close();
+  });
+  // as: a server that listens on a port has an address of this form
+  const address = server.address() as AddressInfo;
+  return {
+    url: `postgres://${user ?? "postgres"}@127.0.0.1:${address.port}/${database}`,
+    forget: () => known.clear(),
+  };
 }
