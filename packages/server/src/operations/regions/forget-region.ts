@@ -1,3 +1,4 @@
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { type AuditSource, recordAudit } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { createPace, type KeepPace } from "../../lifecycle/garbage-collection/keep-pace.ts";
@@ -54,6 +55,8 @@ export async function forgetRegion(
   const left = (await countAll(deps, pace, signal))[name] ?? emptyTally;
   if (left.onlyHere > 0) throw stillThere(name, left.onlyHere, 0);
   await database.transaction(async (tx) => {
+    // First, so that a retirement at the same time is not undone by what was read before it.
+    await bumpAccessVersion(tx);
     const counts = await findCounts(tx);
     if (counts !== undefined) {
       const { [name]: _, ...regions } = counts.regions;
@@ -67,6 +70,7 @@ export async function forgetRegion(
       before: { blobs: forgotten },
     });
   });
+  deps.cache.changed();
 }
 
 function stillThere(name: string, blobs: number, uploads: number): AppError {

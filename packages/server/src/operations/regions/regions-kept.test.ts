@@ -91,6 +91,48 @@ eachDatabase((open) => {
     assert.equal((await held("eu")).length, 2, "damaged bytes may be wanted as evidence");
   });
 
+  test("a blob of which only a surplus copy is sound is sound: it is copied from there, and kept from nobody", async (t) => {
+    const { eu, stores, verify, held, work, location } = await start(open, t);
+    const makeSurplus = () =>
+      eu.database.transaction((tx) =>
+        tx
+          .updateTable("blob_placements")
+          .set({ state: "surplus", next_ms: eu.clock.nowMs() + 5_000 })
+          .where("region", "=", "us")
+          .execute(),
+      );
+    await makeSurplus();
+    const all = await held("eu");
+    await stores.eu.store.deleteBlob(location);
+    const deleteBlob = stores.eu.store.deleteBlob.bind(stores.eu.store);
+    Object.assign(stores.eu.store, { deleteBlob: () => assert.fail("there is nothing to remove") });
+    assert.deepEqual(await verify(true), ["copy-missing repaired"]);
+    Object.assign(stores.eu.store, { deleteBlob });
+    await work();
+    assert.deepEqual(await held("eu"), all);
+    const openBlob = stores.eu.store.openBlob.bind(stores.eu.store);
+    spoil(stores.eu.store);
+    assert.deepEqual(await verify(true), ["copy-damaged repaired", "copy-damaged repaired"]);
+    Object.assign(stores.eu.store, { openBlob });
+    await work();
+    assert.deepEqual([await held("eu"), await verify(false)], [all, []]);
+  });
+
+  test("a copy that is removed while others are read is not missing", async (t) => {
+    const { eu, stores, verify, location } = await start(open, t);
+    const openBlob = stores.us.store.openBlob.bind(stores.us.store);
+    Object.assign(stores.us.store, {
+      openBlob: async (at: BlobLocation) => {
+        await eu.database.transaction((tx) =>
+          tx.deleteFrom("blob_placements").where("region", "=", "us").execute(),
+        );
+        await stores.us.inner.deleteBlob(location);
+        return openBlob(at);
+      },
+    });
+    assert.deepEqual(await verify(true), []);
+  });
+
   test("a region that does not answer is passed over, and told; the others are looked at and repaired", async (t) => {
     const { stores, report, verify, held, location } = await start(open, t);
     stores.us.isLost = true;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { mountBlob } from "../../registry/blobs/mount-blob.ts";
 import { digestOf, push, pushImage, readBlob, repositoryName } from "../../registry/testing/content.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
@@ -7,7 +9,7 @@ import { forgetRegion } from "./forget-region.ts";
 import { describeBlob, describeRegions, type ManageRegionsDeps, setPlacement } from "./manage-regions.ts";
 import { changeBlobs, reconcilePlacements } from "./reconcile-placements.ts";
 import { retireRegion } from "./retire-region.ts";
-import { findRetiring } from "./retiring-store.ts";
+import { findRetiring, putRetiring } from "./retiring-store.ts";
 import { openTestRegions, type TestRegions } from "./testing/open-test-regions.ts";
 
 const app = repositoryName("acme/app");
@@ -170,6 +172,26 @@ eachDatabase((open) => {
       assert.equal(inMs.length, 2);
       assert.ok(inMs[0] !== undefined && inMs[0] <= 0);
       assert.ok(inMs[1] !== undefined && inMs[1] >= 30_000 && inMs[1] <= 60_000, String(inMs[1]));
+    });
+
+    test("stays so when another is forgotten at the same moment", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu } = regions;
+      await retireRegion(managing(regions), eu.call(), "us", true);
+      const withoutUs = {
+        ...managing(regions),
+        known: { names: ["eu", "asia"], byDefault: new Set(["eu"]) },
+      };
+      let forgetting = Promise.resolve();
+      await eu.database.transaction(async (tx) => {
+        // What `retireRegion` does, in the middle of which the other one comes.
+        await bumpAccessVersion(tx);
+        await putRetiring(tx, new Set(["asia", "us"]));
+        forgetting = forgetRegion(withoutUs, eu.call(), "us");
+        await wait(500);
+      });
+      await forgetting;
+      assert.deepEqual([...(await findRetiring(eu.database.read))], ["asia"]);
     });
 
     test("is used again when that is undone", async (t) => {

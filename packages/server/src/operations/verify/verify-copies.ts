@@ -12,7 +12,8 @@ interface WrongCopy {
 }
 
 /**
- * Looks at each copy of a blob by itself; at one of which nobody knows where it lies, until it is found. As long as one copy is sound the blob is, and what is wrong are the others: a
+ * Looks at each copy of a blob by itself; at one of which nobody knows where it lies, until it is found. When none of the copies is sound that count, the other regions are
+ * looked at, too: one may still have it that is about to give it up. As long as one copy is sound the blob is, and what is wrong are the others: a
  * repair has them copied again. Tells what is wrong with the blob when every copy was seen and none is sound; "unseen" when none is known to be, and a region that may have one does
  * not answer: then nothing is repaired either.
  */
@@ -27,15 +28,17 @@ export async function verifyCopies(
   const isPlaced = placed.length > 0;
   const wrong: WrongCopy[] = [];
   let [sound, unseen] = [0, 0];
-  for (const region of isPlaced ? placed : regions.all) {
-    if (sound > 0 && !isPlaced) break;
+  for (const region of [...placed, ...regions.all.filter((other) => !placed.includes(other))]) {
+    if (sound > 0 && !placed.includes(region)) break;
     const looked = await regions.looks.look(region, look);
     if (looked === undefined) unseen += 1;
     else if (looked.seen === undefined) sound += 1;
     else wrong.push({ region, what: looked.seen });
   }
   // It was somewhere in the list of regions: that it is not in this one is no fault.
-  const copies = wrong.filter(({ what }) => isPlaced || what.kind !== "blob-missing");
+  const copies = isPlaced
+    ? wrong.filter(({ region }) => placed.includes(region))
+    : wrong.filter(({ what }) => what.kind !== "blob-missing");
   if (sound + unseen === 0) return (copies[0] ?? wrong[0])?.what ?? "sound";
   const others =
     sound > 0
@@ -44,7 +47,9 @@ export async function verifyCopies(
   for (const copy of copies) {
     // Collected, or pushed anew, while it was read.
     if (!(await isBlobAt(deps.database.read, blob))) return "sound";
-    const isRepaired = options.repair && sound > 0 && (await copyAgain(regions, blob, copy.region));
+    // Removed there, or to be copied there anew, since where it lies was asked: reading all may take hours.
+    if (isPlaced && !(await isPlacedIn(regions, blob, copy.region))) continue;
+    const isRepaired = options.repair && sound > 0 && (await copyAgain(regions, blob, copy));
     options.onProblem({
       kind: copy.what.kind === "blob-missing" ? "copy-missing" : "copy-damaged",
       subject: blob.digest,
@@ -56,13 +61,25 @@ export async function verifyCopies(
   return sound > 0 ? "sound" : "unseen";
 }
 
+async function isPlacedIn(
+  { placedIn }: VerifiedRegions,
+  { id }: BlobRow,
+  { name }: VerifiedRegion,
+): Promise<boolean> {
+  return (await placedIn([id])).get(id)?.includes(name) === true;
+}
+
 async function copyAgain(
   regions: VerifiedRegions & { readonly looks: RegionLooks },
   blob: BlobRow,
-  region: VerifiedRegion,
+  { region, what }: WrongCopy,
 ): Promise<boolean> {
+  // First: from then on no sound copy is removed elsewhere on account of this one.
+  await regions.copyAgain(blob.id, region.name);
+  if (what.kind === "blob-missing") return true;
   const removed = await regions.looks.look(region, (store) => store.deleteBlob(blob.location));
   if (removed === undefined) return false;
+  // Who was to copy it may have taken what was removed just now for a copy.
   await regions.copyAgain(blob.id, region.name);
   return true;
 }
