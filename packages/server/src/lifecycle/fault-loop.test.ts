@@ -81,6 +81,7 @@ function processOver(world: World): RegistryDeps {
       defaultNamespace: "library",
     }),
     clock: world.clock,
+    claimClock: world.clock,
     log: silentLog,
     newUploadId: () => randomUUID() as UploadId, // as: a UUID has the form of an upload id
     instanceId: randomUUID(),

@@ -22,6 +22,8 @@ export interface RegistryDeps {
   readonly regions?: ContentRegions | undefined;
   readonly access: Access;
   readonly clock: Clock;
+  /** Tells when claims on uploads end, for tests that move it. Absent = the database's clock, the same for every instance. */
+  readonly claimClock?: Clock | undefined;
   readonly log: Log;
   readonly newUploadId: () => UploadId;
   /** Names this process among those that share the database, for claims on uploads. */

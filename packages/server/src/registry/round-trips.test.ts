@@ -106,7 +106,7 @@ eachDatabase((open) => {
       const closing = (text: string) => `?digest=${digestOf(text)}`;
       const post = (text: string) => () => send("POST", uploads + closing(text), bytesOf(text), 201);
       await count("blob, one request", { trips: 3, statements: 12 }, post(whole));
-      await count("blob, one request, known", { trips: 3, statements: 13 }, post(whole));
+      await count("blob, one request, known", { trips: 3, statements: 14 }, post(whole));
       let location = "";
       await count("blob, POST", { trips: 1, statements: 5 }, async () => {
         location = await send("POST", uploads, undefined, 202);

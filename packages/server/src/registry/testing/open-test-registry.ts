@@ -91,6 +91,7 @@ export async function openTestRegistry(
     database,
     blobs: outsideTransactions(withFaults(blobs, faults), isInTransaction),
     clock,
+    claimClock: clock,
     access,
     log,
   };

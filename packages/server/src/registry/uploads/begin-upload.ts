@@ -7,7 +7,8 @@ import { commitTogether } from "../../storage/database/send-together.ts";
 import { soundBlob } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
-import { claimantOf, claimMs, type HeldUpload } from "./hold-upload.ts";
+import { claimantOf, type HeldUpload } from "./hold-upload.ts";
+import { claimMs, momentNow } from "./keep-claim.ts";
 import { insertUpload } from "./upload-store.ts";
 
 /** What an upload is begun as. */
@@ -18,7 +19,7 @@ export interface UploadStart {
   readonly begunWith?: string | undefined;
 }
 
-type FreshUpload = Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs">;
+type FreshUpload = Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs" | "askedAt">;
 
 /**
  * Starts an upload, creating the repository on its first push. `algorithm` is a hint which digest will close it; any may
@@ -50,11 +51,14 @@ async function insertFresh(
     digestSoFar: createHash(algorithm).digest("hex"),
     committing,
   };
-  const nowMs = deps.clock.nowMs();
-  const claimedUntilMs = nowMs + claimMs;
-  const claim =
-    committing === undefined ? undefined : { claimant: claimantOf(deps, call), untilMs: claimedUntilMs };
   for (;;) {
+    const askedAt = momentNow(deps);
+    const nowMs = askedAt.wallMs;
+    const { claimClock } = deps;
+    const claim =
+      committing === undefined
+        ? undefined
+        : { claimant: claimantOf(deps, call), nowMs, forMs: claimMs, claimClock };
     // Not durable: an upload that a power failure forgets has no acknowledged byte yet.
     const [[inserted], [known]] = await deps.database.transaction(
       (tx) =>
@@ -65,8 +69,8 @@ async function insertFresh(
       { durable: false },
     );
     if (inserted !== undefined) {
-      const { repository_id: repositoryId } = inserted;
-      return { upload: { ...upload, repositoryId }, knownBlobId: known?.id, claimedUntilMs };
+      const { repository_id: repositoryId, claimed_until_ms: claimedUntilMs } = inserted;
+      return { upload: { ...upload, repositoryId }, knownBlobId: known?.id, claimedUntilMs, askedAt };
     }
     await ensureRepository(deps, call, repository);
   }

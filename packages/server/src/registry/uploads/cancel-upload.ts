@@ -4,7 +4,8 @@ import type { Call } from "../../http/endpoint.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { claimMs, holdUpload } from "./hold-upload.ts";
+import { holdUpload } from "./hold-upload.ts";
+import { claimMs } from "./keep-claim.ts";
 import { claimExpiredUploads, deleteClaimedUpload } from "./upload-store.ts";
 
 /** Ends an upload and drops its bytes. A writer that is still at it is stopped. `BLOB_UPLOAD_UNKNOWN` when there is none. */
@@ -14,6 +15,7 @@ export async function cancelUpload(
   target: { readonly repository: RepositoryName; readonly id: UploadId },
 ): Promise<void> {
   await holdUpload(deps, call, target, async (held) => {
+    await held.ensureHeld();
     await dropUpload(deps, held.upload.id, held.claimant, held.upload.committing);
     held.claimEnded();
   });
@@ -32,9 +34,9 @@ export async function expireUploads(
   const errors: unknown[] = [];
   for (let seen = 0; seen < expiry.limit; seen++) {
     // Each is claimed just before it goes: a claim on many would lapse while the first are dropped, and a client may come back.
-    const nowMs = deps.clock.nowMs();
+    const { claimClock } = deps;
     const [upload] = await deps.database.transaction((tx) =>
-      claimExpiredUploads(tx, { beforeMs: cutoffMs, claimant, nowMs, untilMs: nowMs + claimMs, limit: 1 }),
+      claimExpiredUploads(tx, { beforeMs: cutoffMs, claimant, forMs: claimMs, claimClock, limit: 1 }),
     );
     if (upload === undefined) {
       if (errors.length > 0) throw errors[0];

@@ -1,11 +1,13 @@
 import type { Digest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
-import type { BlobLocation, UploadId } from "../../storage/blob-store/blob-store.ts";
+import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether, sendTogether } from "../../storage/database/send-together.ts";
 import { insertBlob, linkBlob, reviveBlob, scheduleBlobDeletion } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { lockRepositoryForLink } from "../repositories/repository-store.ts";
-import { claimMs, type HeldUpload } from "./hold-upload.ts";
+import type { HeldUpload } from "./hold-upload.ts";
+import { claimMs, takenOver } from "./keep-claim.ts";
+import { openAsHolder } from "./open-as-holder.ts";
 import { deleteClaimedUpload, renewClaim } from "./upload-store.ts";
 
 /**
@@ -60,21 +62,20 @@ async function linkKnownBlob(
   const send = deps.regions === undefined ? commitTogether : sendTogether;
   const isLinked = await deps.database.transaction(async (tx) => {
     const nowMs = deps.clock.nowMs();
-    if (triedBefore !== undefined) {
-      // What an attempt before has moved is dropped below: it must not have become the blob by another request meanwhile.
-      const claim = { claimant, nowMs, untilMs: nowMs + claimMs };
-      const [kept] = await sendTogether(tx, [renewClaim(tx, upload.id, claim)]);
-      if (kept.length === 0) throw takenOver();
-    }
-    const [revived] = await send(tx, [
+    const claim = { claimant, nowMs, forMs: claimMs, claimClock: deps.claimClock };
+    const [kept, revived] = await send(tx, [
+      renewClaim(tx, upload.id, claim),
       reviveBlob(tx, blobId),
       linkBlob(tx, { repositoryId, digest, blobId, nowMs }),
     ]);
+    // The bytes are dropped below: they must not be another's by now. The link may stay, as who asked for it had all the bytes.
+    if (kept.length === 0) throw takenOver();
     if (revived.length === 0) return false;
     await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
     return true;
   });
   if (!isLinked) return false;
+  await held.ensureHeld();
   // Bytes first, row last: a crash in between leaves a row that expires, never bytes that nobody knows.
   await deps.blobs.discardUpload(upload.id, triedBefore);
   await deps.database.transaction(
@@ -94,30 +95,29 @@ async function moveToPlace(
 ): Promise<BlobLocation> {
   const { upload, triedBefore } = held;
   let location: BlobLocation;
+  await held.ensureHeld();
   try {
     location = await deps.blobs.commitUpload(upload.id, digest, sizeBytes);
   } catch (error) {
     if (!(error instanceof AppError && error.code === "BLOB_UPLOAD_UNKNOWN")) throw error;
     // Longer than what is recorded: a chunk broke off or was refused. Or not there: not a single byte has come.
-    await cutTo(deps, upload.id, sizeBytes);
+    await cutTo(deps, held, sizeBytes);
+    await held.ensureHeld();
     location = await deps.blobs.commitUpload(upload.id, digest, sizeBytes);
   }
   if (triedBefore !== undefined) {
+    await held.ensureHeld();
     // An attempt before may have moved its bytes; those that came again since are not needed a second time.
     await deps.blobs.discardUpload(upload.id, triedBefore === digest ? undefined : triedBefore);
   }
   return location;
 }
 
-async function cutTo(deps: RegistryDeps, id: UploadId, sizeBytes: number): Promise<void> {
-  const writer = await deps.blobs.openUpload(id, sizeBytes);
+async function cutTo(deps: RegistryDeps, held: HeldUpload, sizeBytes: number): Promise<void> {
+  const writer = await openAsHolder(deps, held, sizeBytes);
   try {
     await writer.sync();
   } finally {
     await writer.close();
   }
-}
-
-function takenOver(): AppError {
-  return new AppError("CONFLICT", "another request has taken over this upload");
 }

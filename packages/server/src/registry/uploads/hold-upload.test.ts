@@ -62,7 +62,7 @@ eachDatabase((open) => {
       },
     };
     const first = appendToUpload(deps, registry.call(), target, chunkOf(bytesOf("xyz"), 3));
-    await assert.rejects(first, /another request for this upload/);
+    await assert.rejects(first, { code: "CONFLICT", message: /another request for this upload/ });
     assert.equal(await second, 6);
   });
 

@@ -5,19 +5,10 @@ import { AppError } from "../../lib/app-error.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import {
-  askForUpload,
-  claimEnd,
-  claimUpload,
-  releaseClaim,
-  renewClaim,
-  type Upload,
-} from "./upload-store.ts";
+import { claimMs, type KeptClaim, keepClaim, type Moment, momentNow } from "./keep-claim.ts";
+import { askForUpload, claimUpload, releaseClaim, type Upload } from "./upload-store.ts";
 
-/** A claim lasts this long unless renewed: how long clients of a dead instance wait before they can resume. */
-export const claimMs = 9_000;
-const renewEveryMs = 3_000;
-/** A holder learns within `renewEveryMs` that another instance asks for the upload, and then needs a moment to keep what came. */
+/** A holder learns within three seconds that another instance asks for the upload, and then needs a moment to keep what came. */
 const askLimitMs = 5_000;
 const maxPauses = 20;
 
@@ -29,10 +20,14 @@ export interface HeldUpload {
   readonly triedBefore: Digest | undefined;
   /** The blob that the registry had of `committing` when the upload was claimed. */
   readonly knownBlobId: number | undefined;
-  /** When the claim ends, unless renewed. */
+  /** When the claim ends, unless renewed, by the clock of claims. */
   readonly claimedUntilMs: number;
+  /** Just before the claim was asked for. */
+  readonly askedAt: Moment;
   /** Fires when the client starts another request for the same upload, here or elsewhere, or the claim is lost. */
   readonly signal: AbortSignal;
+  /** To be awaited before each change of the upload's bytes: `CONFLICT` once somebody else may have taken it over. See `KeptClaim`. */
+  readonly ensureHeld: KeptClaim["ensureHeld"];
   /** Says that the claim has ended with what was written: it need not be given back. */
   readonly claimEnded: () => void;
 }
@@ -65,7 +60,7 @@ export async function holdUpload<T>(
 export async function holdFresh<T>(
   deps: RegistryDeps,
   call: Call,
-  fresh: Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs">,
+  fresh: Pick<HeldUpload, "upload" | "knownBlobId" | "claimedUntilMs" | "askedAt">,
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
   const claimed = { ...fresh, claimant: claimantOf(deps, call), triedBefore: undefined };
@@ -88,26 +83,24 @@ async function inSession<T>(
 async function whileClaimed<T>(
   deps: RegistryDeps,
   call: Call,
-  claimed: Omit<HeldUpload, "signal" | "claimEnded">,
+  claimed: Omit<HeldUpload, "signal" | "ensureHeld" | "claimEnded">,
   session: AbortSignal,
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
   const { upload, claimant } = claimed;
-  const stopped = new AbortController();
-  const renew = renewer(deps, claimed, stopped);
-  const renewal = setInterval(() => void renew(), renewEveryMs);
-  renewal.unref();
+  const kept = keepClaim(deps, claimed);
+  const signal = AbortSignal.any([session, kept.signal]);
   let isOver = false;
   const claimEnded = (): void => void (isOver = true);
   try {
-    return await work({ ...claimed, signal: AbortSignal.any([session, stopped.signal]), claimEnded });
+    return await work({ ...claimed, signal, ensureHeld: kept.ensureHeld, claimEnded });
   } finally {
-    clearInterval(renewal);
+    kept.stop();
     if (!isOver) await giveBack(deps, call, upload.id, claimant);
   }
 }
 
-type Claimed = Pick<HeldUpload, "upload" | "triedBefore" | "knownBlobId" | "claimedUntilMs">;
+type Claimed = Pick<HeldUpload, "upload" | "triedBefore" | "knownBlobId" | "claimedUntilMs" | "askedAt">;
 
 async function claim(
   deps: RegistryDeps,
@@ -116,17 +109,17 @@ async function claim(
   claimant: string,
   session: AbortSignal,
 ): Promise<Claimed> {
-  const startedMs = deps.clock.nowMs();
+  const startedMs = performance.now();
   for (let pauses = 0; ; pauses++) {
-    const nowMs = deps.clock.nowMs();
-    const claimedUntilMs = nowMs + claimMs;
-    const claimed = await deps.database.transaction(
-      (tx) => claimUpload(tx, target, { claimant, nowMs, untilMs: claimedUntilMs }),
-      { durable: false },
-    );
+    const askedAt = momentNow(deps);
+    const { claimClock } = deps;
+    const asked = { claimant, nowMs: askedAt.wallMs, forMs: claimMs, claimClock };
+    const claimed = await deps.database.transaction((tx) => claimUpload(tx, target, asked), {
+      durable: false,
+    });
     if (claimed === undefined) throw unknownUpload(target.id);
-    if (claimed !== "held") return { ...claimed, claimedUntilMs };
-    const isTooLong = pauses === maxPauses || nowMs - startedMs >= askLimitMs;
+    if (claimed !== "held") return { ...claimed, askedAt };
+    const isTooLong = pauses === maxPauses || performance.now() - startedMs >= askLimitMs;
     if (isTooLong || session.aborted || call.signal.aborted) break;
     if (pauses === 0) await ask(deps, target.id);
     await deps.sessions.pause();
@@ -138,35 +131,6 @@ async function claim(
 
 async function ask(deps: RegistryDeps, id: UploadId): Promise<void> {
   await deps.database.transaction((tx) => commitTogether(tx, [askForUpload(tx, id)]), { durable: false });
-}
-
-/** What renews a claim each time it is called, and stops the work when it was lost, or when somebody asks for the upload. */
-function renewer(
-  deps: RegistryDeps,
-  { upload: { id }, claimant, claimedUntilMs }: Pick<HeldUpload, "upload" | "claimant" | "claimedUntilMs">,
-  stopped: AbortController,
-): () => Promise<void> {
-  let writtenMs = claimedUntilMs;
-  return async () => {
-    try {
-      const nowMs = deps.clock.nowMs();
-      const untilMs = nowMs + claimMs;
-      const [[before]] = await deps.database.transaction(
-        (tx) =>
-          commitTogether(tx, [claimEnd(tx, id, claimant), renewClaim(tx, id, { claimant, nowMs, untilMs })]),
-        { durable: false },
-      );
-      if (before === undefined) {
-        stopped.abort(new AppError("CONFLICT", "another request has taken over this upload"));
-      } else if (before.untilMs < writtenMs) {
-        stopped.abort(new Error("another request for this upload has come to another instance"));
-      }
-      writtenMs = untilMs;
-    } catch (error) {
-      // One failed renewal is not the end: two more fit into the claim, and the final commit checks it.
-      deps.log.warn({ error, uploadId: id }, "could not renew the claim on an upload");
-    }
-  };
 }
 
 /** Frees the upload for the next request. A failure only delays that request until the claim lapses. */

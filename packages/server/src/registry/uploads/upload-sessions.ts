@@ -1,5 +1,6 @@
 import type { Hash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { AppError } from "../../lib/app-error.ts";
 import { createLru } from "../../lib/create-lru.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 
@@ -43,7 +44,7 @@ export function createUploadSessions(pause: UploadSessions["pause"] = () => wait
     keepHash: (id, offsetBytes, hash) => void hashes.set(id, { offsetBytes, hash }),
     async enter(id) {
       for (let before = writers.get(id); before !== undefined; before = writers.get(id)) {
-        before.abort.abort(new Error("the client has started another request for this upload"));
+        before.abort.abort(startedAgain());
         await before.ended;
       }
       const abort = new AbortController();
@@ -59,4 +60,8 @@ export function createUploadSessions(pause: UploadSessions["pause"] = () => wait
       };
     },
   };
+}
+
+function startedAgain(): AppError {
+  return new AppError("CONFLICT", "the client has started another request for this upload");
 }

@@ -1,7 +1,10 @@
 import { type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import { type RawBuilder, sql } from "kysely";
+import type { Clock } from "../../lib/clock.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { databaseNowMs } from "../../storage/database/database-now.ts";
 import { forUpdate } from "../../storage/database/row-locks.ts";
 import { commitTogether, type Statement } from "../../storage/database/send-together.ts";
 import { soundBlob } from "../blobs/linked-blob-store.ts";
@@ -26,7 +29,7 @@ export function insertUpload(
     readonly repository: RepositoryName;
     readonly nowMs: number;
     readonly begunWith: string | undefined;
-    readonly claim: { readonly claimant: string; readonly untilMs: number } | undefined;
+    readonly claim: Claim | undefined;
   },
 ) {
   const { nowMs, claim } = upload;
@@ -54,12 +57,12 @@ export function insertUpload(
         val(upload.committing ?? null).as("committing_digest"),
         val(upload.begunWith ?? null).as("begun_with"),
         val(claim?.claimant ?? null).as("claimed_by"),
-        val(claim?.untilMs ?? 0).as("claimed_until_ms"),
+        (claim === undefined ? sql<number>`0` : claimEndOf(tx, claim)).as("claimed_until_ms"),
         val(nowMs).as("created_at_ms"),
         val(nowMs).as("updated_at_ms"),
       ]),
     )
-    .returning("repository_id");
+    .returning(["repository_id", "claimed_until_ms"]);
 }
 
 /** Whether that upload of that repository was begun with the bearer token of that mark. */
@@ -104,14 +107,26 @@ function uploadOf(db: Queryable, repository: RepositoryName, id: UploadId) {
     .where("repository_id", "=", repositoryIdOf(db, repository));
 }
 
+/** A claim from now on, for so long. */
 export interface Claim {
   readonly claimant: string;
+  /** By the clock of the process: when the upload was touched last. */
   readonly nowMs: number;
-  readonly untilMs: number;
+  readonly forMs: number;
+  /** By which claims end; undefined = the database's clock, so that instances whose own clocks differ agree. */
+  readonly claimClock: Clock | undefined;
+}
+
+function claimNow(db: Queryable, { claimClock }: Pick<Claim, "claimClock">): RawBuilder<number> {
+  return claimClock === undefined ? databaseNowMs(db) : sql<number>`cast(${claimClock.nowMs()} as bigint)`;
+}
+
+function claimEndOf(db: Queryable, claim: Pick<Claim, "claimClock" | "forMs">): RawBuilder<number> {
+  return sql<number>`${claimNow(db, claim)} + ${claim.forMs}`;
 }
 
 /**
- * Makes `claimant` the one writer of the upload until `untilMs` and tells its state, in a transaction of one round trip; undefined when there is no such
+ * Makes `claimant` the one writer of the upload for `forMs` and tells its state, in a transaction of one round trip; undefined when there is no such
  * upload in the repository, "held" when somebody else has it. A claimant may claim again. `triedBefore` is what an attempt before named to
  * close it with; `knownBlobId` the blob of `committing` that the registry has already, with sound bytes.
  */
@@ -124,6 +139,7 @@ export async function claimUpload(
       readonly upload: Upload;
       readonly triedBefore: Digest | undefined;
       readonly knownBlobId: number | undefined;
+      readonly claimedUntilMs: number;
     }
   | "held"
   | undefined
@@ -136,7 +152,7 @@ export async function claimUpload(
       .updateTable("uploads")
       .set({
         claimed_by: claim.claimant,
-        claimed_until_ms: claim.untilMs,
+        claimed_until_ms: claimEndOf(tx, claim),
         // Kept once set: bytes may lie in their final place since an attempt that broke off.
         ...(committing === undefined ? {} : { committing_digest: committing }),
         updated_at_ms: claim.nowMs,
@@ -147,10 +163,10 @@ export async function claimUpload(
         or([
           eb("claimed_by", "is", null),
           eb("claimed_by", "=", claim.claimant),
-          eb("claimed_until_ms", "<=", claim.nowMs),
+          eb("claimed_until_ms", "<=", claimNow(tx, claim)),
         ]),
       )
-      .returning(columns),
+      .returning([...columns, "claimed_until_ms"]),
     soundBlob(tx, committing ?? ""),
   ]);
   if (found === undefined) return undefined;
@@ -159,6 +175,7 @@ export async function claimUpload(
     upload: toUpload(claimed),
     triedBefore: toUploadPlace(found).committing,
     knownBlobId: known?.id,
+    claimedUntilMs: claimed.claimed_until_ms,
   };
 }
 
@@ -186,11 +203,11 @@ export function claimEnd(tx: Tx, id: UploadId, claimant: string) {
   );
 }
 
-/** Renews a claim; no row when it was lost. */
+/** Renews a claim and tells when it ends; no row when it was lost. */
 export function renewClaim(tx: Tx, id: UploadId, claim: Claim) {
   return claimedUpload(tx, id, claim.claimant)
-    .set({ claimed_until_ms: claim.untilMs, updated_at_ms: claim.nowMs })
-    .returning("id");
+    .set({ claimed_until_ms: claimEndOf(tx, claim), updated_at_ms: claim.nowMs })
+    .returning("claimed_until_ms as untilMs");
 }
 
 /** Records what is durable now and gives the claim back. No row when the claim was lost meanwhile: then nothing is recorded. */
@@ -244,27 +261,24 @@ export async function releaseClaimsOf(tx: Tx, where: { readonly notClaimedBy: st
 /** Claims up to `limit` uploads that nobody has touched since `beforeMs`, for their removal. */
 export async function claimExpiredUploads(
   tx: Tx,
-  expiry: {
+  expiry: Pick<Claim, "claimant" | "forMs" | "claimClock"> & {
     readonly beforeMs: number;
-    readonly claimant: string;
-    readonly nowMs: number;
-    readonly untilMs: number;
     readonly limit: number;
   },
 ): Promise<readonly Pick<Upload, "id" | "committing">[]> {
   const rows = await tx
     .updateTable("uploads")
-    .set({ claimed_by: expiry.claimant, claimed_until_ms: expiry.untilMs })
+    .set({ claimed_by: expiry.claimant, claimed_until_ms: claimEndOf(tx, expiry) })
     .where("id", "in", (query) =>
       query
         .selectFrom("uploads")
         .select("id")
         .where("updated_at_ms", "<", expiry.beforeMs)
-        .where("claimed_until_ms", "<=", expiry.nowMs)
+        .where("claimed_until_ms", "<=", claimNow(tx, expiry))
         .orderBy("updated_at_ms")
         .limit(expiry.limit),
     )
-    .where("claimed_until_ms", "<=", expiry.nowMs)
+    .where("claimed_until_ms", "<=", claimNow(tx, expiry))
     .returning(["id", "committing_digest"])
     .execute();
   return rows.map(toUploadPlace);

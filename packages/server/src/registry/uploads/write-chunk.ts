@@ -6,6 +6,8 @@ import { AppError } from "../../lib/app-error.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import type { HeldUpload } from "./hold-upload.ts";
+import { takenOver } from "./keep-claim.ts";
+import { openAsHolder } from "./open-as-holder.ts";
 import { receiveBody } from "./receive-body.ts";
 import { recordProgress } from "./upload-store.ts";
 
@@ -27,7 +29,8 @@ export interface RunningHash {
  * Tells the new size. `RANGE_INVALID` when the chunk does not start at the offset, `SIZE_INVALID` when it is not as long as
  * its range says; the upload is unharmed then.
  *
- * When the client breaks off, what came is kept and recorded, so that it can resume: then it throws `BLOB_UPLOAD_INVALID`.
+ * When the client breaks off, what came is kept and recorded, so that it can resume: then it throws `BLOB_UPLOAD_INVALID`. `CONFLICT` when somebody
+ * else may have taken over the upload: from then on nothing is written.
  */
 export async function writeChunk(
   deps: RegistryDeps,
@@ -54,7 +57,7 @@ async function receiveChunk(
   running: RunningHash,
 ): Promise<number> {
   const { upload } = held;
-  const writer = await deps.blobs.openUpload(upload.id, upload.offsetBytes);
+  const writer = await openAsHolder(deps, held, upload.offsetBytes);
   try {
     const received = await receiveBody(chunk.body, writer, running.hash, [held.signal, call.signal]);
     const sizeBytes = upload.offsetBytes + received.bytes;
@@ -76,7 +79,7 @@ async function receiveChunk(
 async function cutBack(deps: RegistryDeps, call: Call, held: HeldUpload): Promise<void> {
   const { id, offsetBytes } = held.upload;
   try {
-    const writer = await deps.blobs.openUpload(id, offsetBytes);
+    const writer = await openAsHolder(deps, held, offsetBytes);
     await writer.close();
   } catch (error) {
     call.log.warn({ error, uploadId: id }, "could not cut an upload back after the disk was full");
@@ -102,7 +105,7 @@ export async function recordChunk(
     commitTogether(tx, [recordProgress(tx, held.upload.id, progress)]),
   );
   held.claimEnded();
-  if (recorded.length === 0) throw new AppError("CONFLICT", "another request has taken over this upload");
+  if (recorded.length === 0) throw takenOver();
   deps.sessions.keepHash(held.upload.id, sizeBytes, hash);
 }
 

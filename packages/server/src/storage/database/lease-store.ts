@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Tx } from "./database.ts";
-import { engineOf } from "./engine-of.ts";
+import { databaseNowMs } from "./database-now.ts";
 
 /**
  * Takes or renews the right to do something that one process at a time does. True = ours until `untilMs`. Another holder's lease that has
@@ -34,10 +34,7 @@ export async function acquireLeaseFor(
   tx: Tx,
   { name, holder, forMs }: { readonly name: string; readonly holder: string; readonly forMs: number },
 ): Promise<boolean> {
-  const now =
-    engineOf(tx) === "sqlite"
-      ? sql<number>`cast(unixepoch('now', 'subsec') * 1000 as integer)`
-      : sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`;
+  const now = databaseNowMs(tx);
   const row = await tx
     .insertInto("leases")
     .values({ name, holder, expires_at_ms: sql<number>`${now} + ${forMs}` })
