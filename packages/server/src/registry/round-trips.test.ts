@@ -118,7 +118,7 @@ eachDatabase((open) => {
         send("PUT", location + closing(chunked), undefined, 201),
       );
       location = await send("POST", uploads, undefined, 202);
-      await count("blob, PUT with body", { trips: 3, statements: 14 }, () =>
+      await count("blob, PUT with body", { trips: 3, statements: 15 }, () =>
         send("PUT", location + closing(chunked), bytesOf(chunked), 201),
       );
       const mounted = `blobs/uploads/?mount=${digestOf(whole)}&from=acme/other`;
