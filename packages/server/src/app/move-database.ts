@@ -3,6 +3,7 @@ import { processEnvironment } from "../config/environment.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { AppError } from "../lib/app-error.ts";
 import { silentLog } from "../lib/log.ts";
+import { checkFillingVersion, readBegunMove } from "../storage/database/move/begun-move.ts";
 import {
   abortMove,
   type MoveProgress,
@@ -33,9 +34,13 @@ export async function moveDatabase(
   },
 ): Promise<MoveReport> {
   return withBoth(options, async ({ file, target, address, open }) => {
-    // Opened once, so that the tables of both are those of this version.
-    await open(`sqlite:${file}`);
-    await open(options.to);
+    // What has moved has only to be opened, as it is: the file refuses migrations, and the tables are not yet where they look for them.
+    if (readBegunMove(file)?.isMoved !== true) {
+      await checkFillingVersion(target);
+      // Opened once, so that the tables of both are those of this version.
+      await open(`sqlite:${file}`);
+      await open(options.to);
+    }
     return moveToPostgres({ ...options, file, target, address });
   });
 }
