@@ -21,6 +21,17 @@ export interface Reconciled {
   readonly surplus: number;
 }
 
+export interface CompareDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly known: KnownRegions;
+  /**
+   * Whether a blob from before there were regions, of which nobody wrote down where it lies, counts as lying in every region of which nothing is known. When rules were changed: then it must
+   * leave where it may not lie. Not hourly: it was removed there by then, and would be sought again and again.
+   */
+  readonly seeksUnknown: boolean;
+}
+
 const pageSize = 500;
 const changedAtOnce = 100;
 /** Of the time that passes: looking at millions of blobs once an hour must not be felt. */
@@ -31,7 +42,7 @@ const loadPercent = 25;
  * changed, or a repository moved. Copies nothing itself. Counts on the way what lies where, for those who ask. In pages, with a rest after each; may be repeated and stopped anywhere.
  */
 export async function reconcilePlacements(
-  deps: { readonly database: Database; readonly clock: Clock; readonly known: KnownRegions },
+  deps: CompareDeps,
   signal: AbortSignal,
   onProgress: (blobs: number) => void,
 ): Promise<Reconciled> {
@@ -49,7 +60,7 @@ export async function reconcilePlacements(
       return report;
     }
     afterId = last.id;
-    const changes = page.flatMap((blob) => changesOf(deps.known, blob));
+    const changes = page.flatMap((blob) => changesOf(deps, blob));
     const changed = [...new Set(changes.map(({ blobId }) => blobId))];
     for (let start = 0; start < changed.length; start += changedAtOnce) {
       await changeBlobs(deps, changed.slice(start, start + changedAtOnce));
@@ -67,19 +78,12 @@ export async function reconcilePlacements(
 }
 
 /** What is to change of these blobs, judged anew: one may have been mounted, moved or collected since it was looked at. */
-export async function changeBlobs(
-  {
-    database,
-    clock,
-    known,
-  }: { readonly database: Database; readonly clock: Clock; readonly known: KnownRegions },
-  ids: readonly number[],
-): Promise<void> {
-  await database.transaction(
+export async function changeBlobs(deps: CompareDeps, ids: readonly number[]): Promise<void> {
+  await deps.database.transaction(
     async (tx) => {
       const blobs = await holdComparedBlobs(tx, ids);
-      const changes = blobs.flatMap((blob) => changesOf(known, blob));
-      await changePlacements(tx, changes, clock.nowMs());
+      const changes = blobs.flatMap((blob) => changesOf(deps, blob));
+      await changePlacements(tx, changes, deps.clock.nowMs());
     },
     { durable: false },
   );
@@ -101,7 +105,10 @@ function afterChanges(
   });
 }
 
-function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementChange[] {
+function changesOf(
+  { known, seeksUnknown }: Pick<CompareDeps, "known" | "seeksUnknown">,
+  blob: ComparedBlob,
+): readonly PlacementChange[] {
   if (blob.placements.length === 0) return [];
   const wanted = new Set(blob.placements.flatMap((placement) => wantedRegions(known, placement)));
   const allowed = new Set(blob.placements.flatMap((placement) => allowedRegions(known, placement)));
@@ -118,7 +125,7 @@ function changesOf(known: KnownRegions, blob: ComparedBlob): readonly PlacementC
       isWanted: wanted.has(region),
       isAllowed: allowed.has(region),
       // Before there were regions nobody wrote down where bytes lie. Since then their home is, until they are removed there.
-      mayLieThere: home === undefined || (home === region && blob.states.size === 0),
+      mayLieThere: (home === undefined && seeksUnknown) || (home === region && blob.states.size === 0),
     });
     return to === undefined ? [] : [{ blobId: blob.id, region, to }];
   });

@@ -27,7 +27,7 @@ eachDatabase((open) => {
     });
     await deleted.promise;
     const known = { ...regions.known, byDefault: new Set(["asia"]) };
-    const changing = changeBlobs({ database, clock: regions.eu.clock, known }, [id]);
+    const changing = changeBlobs({ database, clock: regions.eu.clock, known, seeksUnknown: true }, [id]);
     setTimeout(end.resolve, 100);
     await collecting;
     await changing;

@@ -52,7 +52,7 @@ eachDatabase((open) => {
     const { read } = database;
     const open1 = await countOpenIn(read, ["us"]);
     assert.deepEqual([open1.get("us")?.waiting.blobs, open1.get("us")?.isCut], [countedAtMost + 1, true]);
-    await reconcilePlacements({ database, clock, known }, signal, () => {});
+    await reconcilePlacements({ database, clock, known, seeksUnknown: true }, signal, () => {});
     const open2 = await countOpenIn(read, ["us"]);
     assert.deepEqual(
       [
@@ -77,7 +77,7 @@ eachDatabase((open) => {
     await fill(database, 1_200, "placed");
     statements.clear();
     await countRegions(database.read, known.names, clock.nowMs());
-    await reconcilePlacements({ database, clock, known }, signal, () => {});
+    await reconcilePlacements({ database, clock, known, seeksUnknown: true }, signal, () => {});
     const cache = createVersionedCache(database, clock, { maxEntries: 10 });
     const deps = { database, clock, cache, regional: undefined, known, reconcileSoon: async () => {} };
     await forgetRegion(deps, byPartOfRegistry("storage-regions"), "asia");

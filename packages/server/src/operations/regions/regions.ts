@@ -130,9 +130,10 @@ function reconcileKind({ database, clock }: RegionsDeps, regions: KnownRegions):
     timeoutMs: 6 * hourMs,
     concurrency: 1,
     schedule: { everyMs: hourMs },
-    async run(_job, signal, progress) {
+    async run({ slotMs }, signal, progress) {
       const known = { ...regions, retiring: await findRetiring(database.read) };
-      return { ...(await reconcilePlacements({ database, clock, known }, signal, progress)) };
+      const compared = { database, clock, known, seeksUnknown: slotMs === undefined };
+      return { ...(await reconcilePlacements(compared, signal, progress)) };
     },
   });
 }

@@ -22,10 +22,10 @@ function managing({ eu, known, worker, cache }: TestRegions): ManageRegionsDeps 
 }
 
 /** As the job does it, which asks what is being emptied. */
-async function reconcile({ eu, known }: TestRegions) {
+async function reconcile({ eu, known }: TestRegions, seeksUnknown = true) {
   const { database, clock } = eu;
   const now = { ...known, retiring: await findRetiring(database.read) };
-  return reconcilePlacements({ database, clock, known: now }, signal, () => {});
+  return reconcilePlacements({ database, clock, known: now, seeksUnknown }, signal, () => {});
 }
 
 async function settle(regions: TestRegions): Promise<void> {
@@ -194,6 +194,28 @@ eachDatabase((open) => {
       assert.deepEqual([...(await findRetiring(eu.database.read))], ["asia"]);
     });
 
+    test("is left by what was there before there were regions, which is not sought there every hour", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, stores, held, work } = regions;
+      const before = { ...eu, deps: { ...eu.deps, blobs: stores.us.store, regions: undefined } };
+      await push(before, app, "old");
+      await retireRegion(managing(regions), eu.call(), "us", true);
+      await settle(regions);
+      assert.deepEqual([await held("us"), await held("eu")], [[], [digestOf("old")]]);
+      for (let hour = 0; hour < 2; hour++) {
+        assert.deepEqual(await reconcile(regions, false), { blobs: 1, wanted: 0, surplus: 0 });
+        await work();
+      }
+      const { surplus, onlyHere } = await leftIn(regions, "us");
+      assert.deepEqual([surplus, onlyHere], [0, 0]);
+      const kind = regions.regions.kinds.find((one) => one.kind === "regions.reconcile");
+      assert.ok(kind !== undefined);
+      // as: only its slot is asked for
+      const hourly = { slotMs: 1 } as Parameters<typeof kind.run>[0];
+      const report = await kind.run(hourly, signal, () => {});
+      assert.deepEqual(report, { blobs: 1, wanted: 0, surplus: 0 });
+    });
+
     test("is used again when that is undone", async (t) => {
       const regions = await openTestRegions(open, t);
       const { eu, us, held } = regions;
@@ -243,7 +265,8 @@ eachDatabase((open) => {
       await push(eu, other, "else");
       const mount = { repository: other, digest: digestOf("shared"), from: app };
       assert.ok(await mountBlob(eu.deps, eu.call(), mount));
-      await changeBlobs({ database: eu.database, clock: eu.clock, known }, [id]);
+      const deps = { database: eu.database, clock: eu.clock, known, seeksUnknown: true };
+      await changeBlobs(deps, [id]);
       eu.advance(60_000);
       await work();
       assert.ok((await held("us")).includes(digestOf("shared")));

@@ -91,7 +91,8 @@ export async function openTestRegions(
         while ((await workForRegion(worker, region, 0, signal)).done > 0);
       }
     },
-    reconcile: () => reconcilePlacements({ database, clock: registry.clock, known }, signal, () => {}),
+    reconcile: () =>
+      reconcilePlacements({ database, clock: registry.clock, known, seeksUnknown: true }, signal, () => {}),
     async collect() {
       const deps = { database, blobs: inEu, clock: registry.clock, log: silentLog };
       const removeBytes = regions.removeBytes;

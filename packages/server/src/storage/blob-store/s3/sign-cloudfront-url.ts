@@ -9,7 +9,7 @@ export interface CloudFrontPlace {
   readonly origin: string;
   /** The id of the public key in one of its trusted key groups. */
   readonly keyPairId: string;
-  /** File with the private key, in PEM; looked at again while the registry runs. */
+  /** File with the private key, in PEM; read once, as it goes with the id. */
   readonly keyFile: string;
 }
 
@@ -24,7 +24,12 @@ const setting = "the file that cloudFrontKeyFile in storage.url names";
  * one copy for all. RSA with SHA-1 is what CloudFront verifies.
  */
 export function createCloudFrontSigner(place: CloudFrontPlace, clock: Clock): CloudFrontSigner {
-  const readKey = createFileReader({ keysFile: place.keyFile, setting }, clock, parseKey);
+  const readFile = createFileReader({ keysFile: place.keyFile, setting }, clock, parseKey);
+  let known: KeyObject | undefined;
+  // Once: the id does not change while the registry runs, and what another key signs by this id nobody takes.
+  const readKey = async () => (known ??= await readFile());
+  // At the start, before somebody writes another key there. What goes wrong is told to whoever needs it.
+  readKey().catch(() => {});
   return async (key, expiresSeconds) => {
     const path = key.split("/").map(encodeURIComponent).join("/");
     const url = `${place.origin}/${path}`;
