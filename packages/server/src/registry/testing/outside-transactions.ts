@@ -41,7 +41,7 @@ export function outsideTransactions(store: BlobStore, isInTransaction: () => boo
     };
   const wrapWriter = (writer: BlobWriter): BlobWriter => ({
     append: checked("append", (chunks: readonly Uint8Array[]) => writer.append(chunks)),
-    sync: checked("sync", () => writer.sync()),
+    sync: checked("sync", (mayPublish?: () => Promise<void>) => writer.sync(mayPublish)),
     close: () => writer.close(),
   });
   return {

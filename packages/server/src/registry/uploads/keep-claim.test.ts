@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
 import { openFilesystemBlobStore } from "../../storage/blob-store/filesystem/filesystem-blob-store.ts";
 import { createObjectBlobStore } from "../../storage/blob-store/objects/object-blob-store.ts";
+import type { ObjectMedium } from "../../storage/blob-store/objects/object-medium.ts";
 import { createMemoryMedium } from "../../storage/blob-store/testing/memory-medium.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
@@ -99,6 +100,40 @@ eachDatabase((open) => {
       await assert.rejects(append("xyz", freeze("ab")), taken);
       await assert.rejects(cancelUpload(freeze("cd"), registry.call(), target), taken);
       await close("abcd", elsewhere);
+    });
+  }
+
+  for (const [what, sizeBytes] of [["a small object", 3] as const, ["an object in parts", 150] as const]) {
+    test(`${what} that was on its way for so long that another took over is taken back`, async (t) => {
+      const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
+      let meanwhile: (() => Promise<unknown>) | undefined;
+      const arrive = async () => {
+        const happen = meanwhile;
+        meanwhile = undefined;
+        await happen?.();
+      };
+      const slow: ObjectMedium = {
+        ...medium,
+        put: async (key, bytes) => {
+          const copy = Buffer.from(bytes);
+          await arrive();
+          return medium.put(key, copy);
+        },
+        begin: async (key) => {
+          const object = await medium.begin(key);
+          return { ...object, complete: () => arrive().then(() => object.complete()) };
+        },
+      };
+      const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
+      await append("ab");
+      meanwhile = async () => {
+        registry.advance(9_000);
+        await append("cd", elsewhere);
+      };
+      await assert.rejects(append("x".repeat(sizeBytes)), taken);
+      assert.equal(await append("ef", elsewhere), 6);
+      await close("abcdef", elsewhere);
+      assert.equal(medium.unfinished.size, 0);
     });
   }
 

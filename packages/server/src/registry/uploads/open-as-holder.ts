@@ -21,7 +21,7 @@ export async function openAsHolder(
     },
     async sync() {
       await held.ensureHeld();
-      await writer.sync();
+      await writer.sync(held.ensureHeld);
     },
     close: () => writer.close(),
   };

@@ -83,8 +83,11 @@ export interface BlobWriter {
    * driver keeps none afterwards.
    */
   append(chunks: readonly Uint8Array[]): Promise<void>;
-  /** Returns when everything appended so far survives power loss. */
-  sync(): Promise<void>;
+  /**
+   * Returns when everything appended so far survives power loss. `mayPublish` is asked again where that takes several steps, and where others see the bytes only at the
+   * last: when it throws, they do not, or no longer, and `sync` throws the same.
+   */
+  sync(mayPublish?: () => Promise<void>): Promise<void>;
   /** Closes; what was not synced may be lost. May be repeated. */
   close(): Promise<void>;
 }

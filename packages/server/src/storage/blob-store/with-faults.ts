@@ -21,7 +21,7 @@ export function withFaults(store: BlobStore, faults: Faults): BlobStore {
   }
   const wrapWriter = (writer: BlobWriter): BlobWriter => ({
     append: (chunks) => step("append", () => writer.append(chunks)),
-    sync: () => step("sync", () => writer.sync()),
+    sync: (mayPublish) => step("sync", () => writer.sync(mayPublish)),
     // A close that fails would leak what the test itself must give back.
     close: () => writer.close(),
   });

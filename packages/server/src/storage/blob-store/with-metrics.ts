@@ -24,7 +24,7 @@ export function withMetrics(store: BlobStore, metrics: BlobStoreMetrics): BlobSt
       await timed("append", () => writer.append(chunks));
       metrics.wrote(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
     },
-    sync: () => timed("sync", () => writer.sync()),
+    sync: (mayPublish) => timed("sync", () => writer.sync(mayPublish)),
     close: () => writer.close(),
   });
   return {

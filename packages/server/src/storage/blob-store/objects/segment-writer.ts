@@ -32,6 +32,7 @@ export function createSegmentWriter(
   let sending: Promise<void> = Promise.resolve();
   let mayReplace = true;
   let closed = false;
+  let mayPublish = async (): Promise<void> => {};
 
   /** Makes room for at least one more byte, without ever exceeding one part. */
   function makeRoom(): void {
@@ -63,9 +64,26 @@ export function createSegmentWriter(
     if (open === undefined) return;
     await sending;
     const { object, name, sizeBytes } = open;
+    // The last part may have been on its way for long.
+    await mayPublish();
     await object.complete();
-    push(name, sizeBytes);
     open = undefined;
+    await takeBackUnlessMay(name);
+    push(name, sizeBytes);
+  }
+
+  /**
+   * Another may have begun to write while the object was on its way. Two segments with the same start would make the upload unreadable, and what this one
+   * replaces is still there: it goes again.
+   */
+  async function takeBackUnlessMay(name: string): Promise<void> {
+    try {
+      await mayPublish();
+    } catch (error) {
+      // What cannot be removed now leaves an upload that is refused, not one with wrong bytes.
+      await medium.delete([folder + name]).catch(() => {});
+      throw error;
+    }
   }
 
   function push(name: string, sizeBytes: number): void {
@@ -93,6 +111,7 @@ export function createSegmentWriter(
     const nonces = objects.map(({ nonce }) => nonce);
     const name = newSegmentName(endOf(chain), newNonce(), nonces);
     await medium.put(folder + name, bytes);
+    await takeBackUnlessMay(name);
     push(name, bytes.byteLength);
     filled = 0;
     await dropReplaced(objects.map((object) => folder + object.name));
@@ -124,7 +143,8 @@ export function createSegmentWriter(
         }
       }
     },
-    async sync() {
+    async sync(given = mayPublish) {
+      mayPublish = given;
       if (open === undefined) {
         if (filled > 0) await putSmall();
         return;

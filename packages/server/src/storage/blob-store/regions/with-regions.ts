@@ -118,13 +118,14 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       try {
         await work;
       } catch (error) {
-        region.watch.failed(error);
+        // That the caller may not publish any more says nothing about the region.
+        if (!(error instanceof AppError && error.code === "CONFLICT")) region.watch.failed(error);
         throw error;
       }
     };
     return {
       append: (chunks) => noting(writer.append(chunks)),
-      sync: () => noting(writer.sync()),
+      sync: (mayPublish) => noting(writer.sync(mayPublish)),
       close: () => writer.close(),
     };
   };
