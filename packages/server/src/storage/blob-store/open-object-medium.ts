@@ -5,7 +5,7 @@ import type { StorageKeys, StorageSignIn } from "./objects/storage-keys.ts";
 
 /**
  * The object store that a url names; undefined when it names none. Drivers are loaded only when they are used; nothing is asked of the
- * service yet, and no file is read but that of Azure's keys, which tells the account. `REQUEST_INVALID` for a url that is not of its form, or keys that it cannot use.
+ * service yet, and no file is read but that of Azure's keys, which tells the account, and CloudFront's key. `REQUEST_INVALID` for a url that is not of its form, or keys that it cannot use.
  */
 export async function openObjectMedium(
   url: string,
