@@ -143,7 +143,8 @@ describe("two instances on PostgreSQL and S3", { skip: missing ?? false }, () =>
     const changed = [
       address.replace(/X-Amz-Signature=..../, "X-Amz-Signature=0000"),
       address.replace(/X-Amz-Expires=\d+/, "X-Amz-Expires=604800"),
-      address.replace(/(registry\/)[0-9a-f]{2}/, "$100"),
+      // No digest has these: what is altered is never what it was.
+      address.replace(/(registry\/)[0-9a-f]{2}/, "$1zz"),
       address.replace(/response-content-type=[^&]*/, "response-content-type=text%2Fhtml"),
     ];
     for (const other of changed) {
