@@ -51,7 +51,8 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   while (ledger.manifests.size < 20) await wait(50);
 
   // Killed at any moment: the registry goes on, and takes every write.
-  const lastsMs = 3_000;
+  // On an idle machine the whole move takes not much longer.
+  const lastsMs = 1_000;
   for (let kill = 0; kill < kills; kill += 1) {
     const mover = startMove(place, []);
     // From the moment when it has begun to work, however long a start takes here.
@@ -74,10 +75,8 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   // Waits for its database while that is filled.
   const port = await freePort();
   const mover = startMove(place, ["--json"]);
-  while (!mover.printed.stderr.includes("copying")) {
-    assert.equal(mover.child.exitCode, null, mover.printed.stderr);
-    await wait(10);
-  }
+  // One that was killed at its very end has moved everything already: then this one only opens the target.
+  while (!/copying|opening/.test(mover.printed.stderr) && mover.child.exitCode === null) await wait(10);
   const next = startServer({ dataDir, port, settings: { ENTREPOT_DATABASE_URL: target } });
   next.catch(() => undefined);
   const moved = await mover.ended;
