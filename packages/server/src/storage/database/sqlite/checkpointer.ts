@@ -67,7 +67,7 @@ export function createCheckpointer(
     timer.unref();
   }
 
-  /** Never throws, and always ends in `wait`: what is committed meanwhile relies on that. */
+  /** Never throws. When something was due it ends in `wait`, now or with the answer: what is committed meanwhile relies on that. */
   async function run(): Promise<void> {
     if (!isDue) {
       worker?.postMessage(undefined);
