@@ -63,20 +63,26 @@ export CEPH_CONF=$DIR/ceph.conf
 exec 3>&1 >"$DIR/log/start.log" 2>&1
 monmaptool --create --fsid $FSID --addv a "[v1:127.0.0.1:$MON]" "$DIR/monmap"
 ceph-mon $C -i a --mkfs --monmap "$DIR/monmap"
-ceph-mon $C -i a
+# A port that another program took meanwhile ends it here: what follows would speak to that one.
+ceph-mon $C -i a || exit 1
 U=$(cat /proc/sys/kernel/random/uuid)
 timeout 20 ceph $C osd new "$U"
 timeout 20 ceph $C osd crush add osd.0 1.0 root=default host=h
 ceph-osd $C -i 0 --mkfs --osd-uuid "$U"
-ceph-osd $C -i 0
+ceph-osd $C -i 0 || exit 1
 for _ in $(seq 60); do timeout 5 ceph $C osd stat | grep -q '1 up' && break; sleep 0.3; done
-radosgw $C -n client.rgw.x
-for _ in $(seq 100); do (exec 4<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && break; sleep 0.2; done
+radosgw $C -n client.rgw.x || exit 1
+# It is the gateway that answers, and not whoever else took its port.
+answers() {
+  exec 4<>"/dev/tcp/127.0.0.1/$PORT" && printf 'GET / HTTP/1.0\r\n\r\n' >&4 && timeout 5 grep -q ListAllMyBuckets <&4
+}
+for _ in $(seq 100); do (answers) && break; sleep 0.2; done
+(answers) || exit 1
 # It hangs now and then, when it makes the pools while the gateway does; then it is there, or the next attempt makes it.
 for _ in $(seq 6); do
   timeout 20 radosgw-admin $C user create --uid=entrepot --display-name=entrepot --access-key=tester --secret-key=testing >/dev/null ||
     timeout 20 radosgw-admin $C user info --uid=entrepot >/dev/null || continue
   echo READY >&3
-  break
+  exec sleep infinity
 done
-exec sleep infinity
+exit 1

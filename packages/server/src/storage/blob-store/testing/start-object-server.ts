@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,9 @@ export interface ObjectServer {
 export const objectServers = ["ceph", "swift"] as const;
 export type ObjectServerName = (typeof objectServers)[number];
 
-const startLimitMs = 180_000;
+/** For one attempt: it takes 12 seconds on a machine that does little else, 30 on one that does much. */
+const startLimitMs = 90_000;
+const attempts = 3;
 
 /** Why a server cannot be started here; undefined when it can. `test/object-storage/install-servers.sh` installs both. */
 export function missingObjectServer(name: ObjectServerName): string | undefined {
@@ -28,11 +30,27 @@ export function missingObjectServer(name: ObjectServerName): string | undefined 
   return existsSync(program) ? undefined : `${name} is not installed: test/object-storage/install-servers.sh`;
 }
 
+/**
+ * Starts it, anew when it does not become ready: another program may have taken one of its ports, or its parts have waited for each other
+ * for ever.
+ */
 export async function startObjectServer(name: ObjectServerName): Promise<ObjectServer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(name);
+    } catch (error) {
+      if (attempt === attempts) throw error;
+      console.error(`${name} is started anew: ${String(error)}`);
+    }
+  }
+}
+
+async function startOnce(name: ObjectServerName): Promise<ObjectServer> {
   const folder = await mkdtemp(join(tmpdir(), `entrepot-${name}-`));
   const script = join(import.meta.dirname, `${name}.sh`);
-  const port = await freePorts(5);
-  const ports = name === "ceph" ? [port, port + 1, await freePorts(10)] : [port];
+  // Ceph's gateway, its monitor, and ten for what stores; Swift's five servers.
+  const port = await freePorts(name === "ceph" ? 12 : 5);
+  const ports = name === "ceph" ? [port, port + 1, port + 2] : [port];
   const places = name === "ceph" ? [cephRoot(), folder] : [folder];
   const child = spawn("bash", [script, ...places, ...ports.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -48,8 +66,9 @@ export async function startObjectServer(name: ObjectServerName): Promise<ObjectS
   try {
     await untilPrinted(child.stdout, "READY");
   } catch (error) {
+    const said = await lastWords(join(folder, "log"));
     await stop();
-    throw error;
+    throw new Error(`${name} does not start; it said last: ${said}`, { cause: error });
   }
   const accessKey = name === "ceph" ? "tester" : "test:tester";
   return {
@@ -57,6 +76,15 @@ export async function startObjectServer(name: ObjectServerName): Promise<ObjectS
     keys: { accessKey, secretKey: "testing", sessionToken: undefined },
     stop,
   };
+}
+
+/** The end of each of its logs, as nobody can look at them afterwards. */
+async function lastWords(folder: string): Promise<string> {
+  const names = await readdir(folder).catch(() => []);
+  const ends = await Promise.all(
+    names.map(async (name) => `${name}:\n${(await readFile(join(folder, name), "utf8")).slice(-1_500)}`),
+  );
+  return ends.join("\n");
 }
 
 function cephRoot(): string {
