@@ -35,6 +35,11 @@ export interface Seeds {
 const manifestTypes =
   "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json";
 
+/** Of requests that take it some milliseconds, so that a sample takes every server some seconds. */
+function fewerForPeer(server: BenchServer, requests: number): number {
+  return server.name.includes("docker-registry") && requests >= 1_000 ? requests / 8 : requests;
+}
+
 export function workloads(seeds: Seeds, quick: boolean): readonly Workload[] {
   const share = quick ? 0.4 : 1;
   const blob = (label: string) => {
@@ -57,7 +62,7 @@ export function workloads(seeds: Seeds, quick: boolean): readonly Workload[] {
       paths: [blobPath(server, blob(label).digest)],
       headers: await server.headers(scope),
       connections,
-      requests: Math.max(connections, Math.round(requests * share)),
+      requests: Math.max(connections, Math.round(fewerForPeer(server, requests) * share)),
     }),
   });
   const push = (
@@ -100,8 +105,8 @@ export function workloads(seeds: Seeds, quick: boolean): readonly Workload[] {
       paths: [`/v2/${repository}/manifests/${byDigest ? seeds.manifestDigests.get(server.name) : tag}`],
       headers: { ...(await server.headers(scope)), accept: manifestTypes },
       connections,
-      // Some three seconds each: in less, it is the warming up of the client that is measured.
-      requests: Math.round((server.name.includes("docker-registry") ? requests / 8 : requests) * share),
+      // Some two seconds each: in less, it is the warming up of the client that is measured.
+      requests: Math.round(fewerForPeer(server, requests) * share),
     }),
   });
   const page = (name: string, path: string, asks: string): Workload => ({
@@ -123,11 +128,11 @@ export function workloads(seeds: Seeds, quick: boolean): readonly Workload[] {
   const middleTag = `t${String(tagCount / 2).padStart(7, "0")}`;
   const middleName = `many/r${String(repositoryCount / 2).padStart(6, "0")}`;
   return [
-    get("1 KB", 16, 4_000, []),
-    get("1 MB", 4, 600, large),
-    get("100 MB", 1, 10, large),
-    get("100 MB", 4, 16, large),
-    get("1 GB", 1, 2, large),
+    get("1 KB", 16, 16_000, []),
+    get("1 MB", 4, 3_000, large),
+    get("100 MB", 1, 30, large),
+    get("100 MB", 4, 32, large),
+    get("1 GB", 1, 4, large),
     push("1 MB", 1_048_576, 1, 60),
     push("1 MB", 1_048_576, 4, 120),
     push("1 MB", 1_048_576, 16, 160),

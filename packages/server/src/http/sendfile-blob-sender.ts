@@ -83,7 +83,7 @@ export function createSendfileBlobSender(sendfile: Sendfile, fallback: BlobSende
           transfer.sent(got);
           position += got;
           offset[0] = BigInt(position);
-        } else await nextTurn();
+        } else if (position < end) await nextTurn();
         if (transfer.signal.aborted) throw new ClientGone(transfer.signal.reason);
       }
     },
