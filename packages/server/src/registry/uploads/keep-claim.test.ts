@@ -137,6 +137,36 @@ eachDatabase((open) => {
     });
   }
 
+  test("what is taken back is nothing that another goes on with: it stays whole, also when the upload is a blob by then", async (t) => {
+    for (const isClosed of [false, true]) {
+      const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
+      let meanwhile: (() => Promise<unknown>) | undefined;
+      const slow: ObjectMedium = {
+        ...medium,
+        put: async (key, bytes) => {
+          await medium.put(key, Buffer.from(bytes));
+          // It has arrived, replacing what lay there, but who sent it is frozen.
+          const happen = meanwhile;
+          meanwhile = undefined;
+          await happen?.();
+        },
+      };
+      const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
+      await append("ab");
+      const rest = "c".repeat(100);
+      meanwhile = async () => {
+        registry.advance(9_000);
+        await append(rest, elsewhere);
+        if (isClosed) await close(`ab${rest}`, elsewhere);
+      };
+      await assert.rejects(append("xyz"), taken);
+      if (!isClosed) await close(`ab${rest}`, elsewhere);
+      // By one that remembers nothing.
+      const third = registry.instance("instance-3");
+      assert.equal(await readBlob(third, repository, digestOf(`ab${rest}`)), `ab${rest}`);
+    }
+  });
+
   test("a holder whose renewals fail stops before its claim ends, and one whose database says nothing does, too", async (t) => {
     for (const how of ["fails", "hangs"] as const) {
       t.mock.timers.enable({ apis: ["setInterval"] });

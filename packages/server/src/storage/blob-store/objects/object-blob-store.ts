@@ -7,11 +7,18 @@ import { type BlobIndex, formatBlobIndex, parseBlobIndex } from "./blob-index.ts
 import { createDeferredDeletes } from "./deferred-deletes.ts";
 import { listStored } from "./list-stored.ts";
 import type { ObjectMedium } from "./object-medium.ts";
-import { folderOf, indexNameOf, newCutName, placeOf } from "./object-names.ts";
+import {
+  folderOf,
+  indexNameOf,
+  newCutName,
+  newSegmentName,
+  parseSegmentName,
+  placeOf,
+} from "./object-names.ts";
 import { readFolder, readSizes, type UploadFolder } from "./read-folder.ts";
 import { areThere, endOf, type PlacedSegment } from "./resolve-segments.ts";
 import { createSegmentReader } from "./segment-reader.ts";
-import { createSegmentWriter, newNonce } from "./segment-writer.ts";
+import { createSegmentWriter, newNonce, readSegment } from "./segment-writer.ts";
 
 const probePrefix = "probe/";
 /** Indexes never change; one with a single segment takes about 250 bytes. */
@@ -56,8 +63,11 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
         return createSegmentWriter(medium, folder, []);
       }
       if (chain === undefined || endOf(chain) < offsetBytes) throw tooShort(id, offsetBytes);
-      await deleteAll(medium, folder, loose);
-      return createSegmentWriter(medium, folder, await cutChain(medium, folder, chain, offsetBytes));
+      return createSegmentWriter(
+        medium,
+        folder,
+        await cutChain(medium, folder, { chain, loose }, offsetBytes),
+      );
     },
     async openUploadForReading(id, sizeBytes) {
       const { chain } = await look(id);
@@ -163,32 +173,73 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
   }
 }
 
-/** The chain's first `offsetBytes` bytes, and nothing else left: what lies wholly beyond is deleted, what lies across is cut by a mark. */
+/** The chain's first `offsetBytes` bytes, and nothing else left: what lies wholly beyond is deleted, what lies across is shortened. Whatever a crash leaves is still one chain. */
 async function cutChain(
   medium: ObjectMedium,
   folder: string,
-  chain: readonly PlacedSegment[],
+  { chain, loose }: { readonly chain: readonly PlacedSegment[]; readonly loose: readonly string[] },
   offsetBytes: number,
 ): Promise<readonly PlacedSegment[]> {
   const beyond = chain.filter(({ start }) => start >= offsetBytes);
+  const kept = chain.slice(0, chain.length - beyond.length);
+  const last = kept.at(-1);
+  const across = last !== undefined && endOf(kept) > offsetBytes ? last : undefined;
+  const standsFor = across === undefined ? [] : (parseSegmentName(across.name)?.replaces ?? []);
+  const isStoodFor = (name: string) => standsFor.includes(parseSegmentName(name)?.nonce ?? "");
   await deleteAll(
     medium,
     folder,
-    // The last first: whatever a crash leaves is still one chain.
-    beyond.toReversed().flatMap(({ objects }) => objects.map(({ name }) => name)),
+    loose.filter((name) => !isStoodFor(name)),
   );
-  const kept = chain.slice(0, chain.length - beyond.length);
-  const last = kept.at(-1);
-  if (last === undefined || endOf(kept) === offsetBytes) return kept;
-  const [bytes, olderCut] = last.objects;
-  if (bytes === undefined) return kept;
+  // The last first.
+  const gone = beyond.toReversed().flatMap(({ objects }) => objects.map(({ name }) => name));
+  await deleteAll(medium, folder, gone);
+  if (across === undefined) return kept;
+  const lengthBytes = offsetBytes - across.start;
+  if (standsFor.length === 0) {
+    return [...kept.slice(0, -1), await cutByMark(medium, folder, across, lengthBytes)];
+  }
+  const anew = await writeBeginning(medium, folder, across, { lengthBytes, standsFor });
+  await deleteAll(medium, folder, loose.filter(isStoodFor));
+  await deleteAll(
+    medium,
+    folder,
+    across.objects.map(({ name }) => name),
+  );
+  return [...kept.slice(0, -1), anew];
+}
+
+async function cutByMark(
+  medium: ObjectMedium,
+  folder: string,
+  segment: PlacedSegment,
+  lengthBytes: number,
+): Promise<PlacedSegment> {
+  const [bytes, olderCut] = segment.objects;
+  if (bytes === undefined) return segment;
   const nonce = newNonce();
-  const lengthBytes = offsetBytes - last.start;
   // A cut of what is cut already is made anew, from the bytes; the older one goes first, as two would contradict each other.
   if (olderCut !== undefined) await medium.delete([folder + olderCut.name]);
-  const name = newCutName(last.start, nonce, { lengthBytes, of: bytes.nonce });
+  const name = newCutName(segment.start, nonce, { lengthBytes, of: bytes.nonce });
   await medium.put(folder + name, Buffer.alloc(0));
-  return [...kept.slice(0, -1), { ...last, sizeBytes: lengthBytes, objects: [bytes, { name, nonce }] }];
+  return { ...segment, sizeBytes: lengthBytes, objects: [bytes, { name, nonce }] };
+}
+
+/**
+ * The beginning of a segment that stands for others, as one of its own: nobody has acknowledged it as a whole, so who wrote it may still come and take it back, or remove
+ * what it stands for. What is gone on with must depend on neither.
+ */
+async function writeBeginning(
+  medium: ObjectMedium,
+  folder: string,
+  segment: PlacedSegment,
+  { lengthBytes, standsFor }: { readonly lengthBytes: number; readonly standsFor: readonly string[] },
+): Promise<PlacedSegment> {
+  const nonce = newNonce();
+  const replaces = [...segment.objects.map((object) => object.nonce), ...standsFor];
+  const name = newSegmentName(segment.start, nonce, replaces);
+  await medium.put(folder + name, await readSegment(medium, folder, { ...segment, sizeBytes: lengthBytes }));
+  return { start: segment.start, name, sizeBytes: lengthBytes, objects: [{ name, nonce }] };
 }
 
 function takeBytes(chain: readonly PlacedSegment[], sizeBytes: number) {

@@ -8,8 +8,8 @@ import { endOf, type PlacedSegment } from "./resolve-segments.ts";
 
 /** An upload of more is refused: its index would be read in full for each pull. Chunks that are not tiny never come near. */
 const maxSegments = 50_000;
-/** So many short segments are taken into one at once: their nonces, two each at most, must fit into a key. */
-const maxReplaced = 8;
+/** So many short segments are taken into one at once: their nonces, two each at most, must fit into a key, with two more when it is cut. */
+const maxReplaced = 7;
 /** A segment is taken into the next one when it is not larger than so many times what follows it: each byte is written few times. */
 const growth = 4;
 const firstBufferBytes = 65_536;
@@ -73,8 +73,8 @@ export function createSegmentWriter(
   }
 
   /**
-   * Another may have begun to write while the object was on its way. Two segments with the same start would make the upload unreadable, and what this one
-   * replaces is still there: it goes again.
+   * Another may have begun to write while the object was on its way. Two segments with the same start would make the upload unreadable: it goes again. What it
+   * replaces is still there, or the other has seen it, and goes on with a copy (`cutChain`).
    */
   async function takeBackUnlessMay(name: string): Promise<void> {
     try {
@@ -163,7 +163,11 @@ export function createSegmentWriter(
   };
 }
 
-async function readSegment(medium: ObjectMedium, folder: string, segment: PlacedSegment): Promise<Buffer> {
+export async function readSegment(
+  medium: ObjectMedium,
+  folder: string,
+  segment: PlacedSegment,
+): Promise<Buffer> {
   const stream = await medium.get(folder + segment.name, 0, segment.sizeBytes);
   const bytes = stream === undefined ? Buffer.alloc(0) : await collect(stream);
   if (bytes.byteLength !== segment.sizeBytes) {
