@@ -132,6 +132,44 @@ eachDatabase((open) => {
     await assert.rejects(getUpload(deps, slow), { code: "BLOB_UPLOAD_UNKNOWN" });
     await checkInvariants(registry.database, registry.blobs);
   });
+
+  test("an expiry that was frozen while a client came back drops nothing, least of all the blob that was made meanwhile", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const elsewhere = registry.instance("instance-2");
+    const closed = await begin(registry, "abc");
+    const digest = digestOf("abc");
+    // An attempt to close it that failed: from then on its bytes may lie where those of the blob do.
+    registry.faults.arm({ what: "before blob-store call", at: 1 });
+    await assert.rejects(
+      completeUpload(registry.deps, registry.call(), { ...closed, digest }, undefined),
+      InjectedFault,
+    );
+    registry.faults.disarm();
+    const goesOn = await begin(registry, "de");
+    registry.advance(2 * hour);
+    const comeBack = new Map<unknown, () => Promise<unknown>>([
+      [closed.id, () => completeUpload(elsewhere, registry.call(), { ...closed, digest }, undefined)],
+      [goesOn.id, () => appendToUpload(elsewhere, registry.call(), goesOn, chunkOf(bytesOf("f")))],
+    ]);
+    const { database } = registry.deps;
+    const frozen: typeof database.transaction = async (work, options) => {
+      const result = await database.transaction(work, options);
+      const [claimed] = Array.isArray(result) ? (result as { readonly id?: unknown }[]) : [];
+      const happen = comeBack.get(claimed?.id);
+      if (happen !== undefined) registry.advance(9_000);
+      await happen?.();
+      return result;
+    };
+    assert.equal(
+      await expireUploads({ ...registry.deps, database: { ...database, transaction: frozen } }, expiry),
+      0,
+    );
+    assert.equal(await readBlob(registry.instance("instance-3"), repository, digest), "abc");
+    const def = digestOf("def");
+    await completeUpload(elsewhere, registry.call(), { ...goesOn, digest: def }, undefined);
+    assert.equal(await readBlob(registry.instance("instance-3"), repository, def), "def");
+    await checkInvariants(registry.database, registry.blobs);
+  });
 });
 
 async function begin(registry: TestRegistry, text: string) {

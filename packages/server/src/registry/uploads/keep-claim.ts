@@ -47,9 +47,11 @@ export function keepClaim(
     readonly claimant: string;
     readonly claimedUntilMs: number;
     readonly askedAt: Moment;
+    /** False = renewing it does not put off its expiry. */
+    readonly isTouched?: boolean;
   },
 ): KeptClaim {
-  const { upload, claimant } = claimed;
+  const { upload, claimant, isTouched = true } = claimed;
   const stopped = new AbortController();
   let writtenMs = claimed.claimedUntilMs;
   let { askedAt } = claimed;
@@ -73,7 +75,7 @@ export function keepClaim(
             claimEnd(tx, upload.id, claimant),
             renewClaim(tx, upload.id, {
               claimant,
-              nowMs: asking.wallMs,
+              nowMs: isTouched ? asking.wallMs : undefined,
               forMs: claimMs,
               claimClock: deps.claimClock,
             }),

@@ -203,10 +203,15 @@ export function claimEnd(tx: Tx, id: UploadId, claimant: string) {
   );
 }
 
-/** Renews a claim and tells when it ends; no row when it was lost. */
-export function renewClaim(tx: Tx, id: UploadId, claim: Claim) {
+/** Renews a claim and tells when it ends; no row when it was lost. Without `nowMs` it does not count as touched. */
+export function renewClaim(
+  tx: Tx,
+  id: UploadId,
+  claim: Omit<Claim, "nowMs"> & { readonly nowMs: number | undefined },
+) {
+  const touched = claim.nowMs === undefined ? {} : { updated_at_ms: claim.nowMs };
   return claimedUpload(tx, id, claim.claimant)
-    .set({ claimed_until_ms: claimEndOf(tx, claim), updated_at_ms: claim.nowMs })
+    .set({ claimed_until_ms: claimEndOf(tx, claim), ...touched })
     .returning("claimed_until_ms as untilMs");
 }
 
@@ -265,7 +270,7 @@ export async function claimExpiredUploads(
     readonly beforeMs: number;
     readonly limit: number;
   },
-): Promise<readonly Pick<Upload, "id" | "committing">[]> {
+): Promise<readonly (Pick<Upload, "id" | "committing"> & { readonly claimedUntilMs: number })[]> {
   const rows = await tx
     .updateTable("uploads")
     .set({ claimed_by: expiry.claimant, claimed_until_ms: claimEndOf(tx, expiry) })
@@ -279,9 +284,9 @@ export async function claimExpiredUploads(
         .limit(expiry.limit),
     )
     .where("claimed_until_ms", "<=", claimNow(tx, expiry))
-    .returning(["id", "committing_digest"])
+    .returning(["id", "committing_digest", "claimed_until_ms"])
     .execute();
-  return rows.map(toUploadPlace);
+  return rows.map((row) => ({ ...toUploadPlace(row), claimedUntilMs: row.claimed_until_ms }));
 }
 
 function toUploadPlace(row: {
