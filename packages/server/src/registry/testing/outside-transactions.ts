@@ -1,6 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Digest } from "@entrepot/oci/digest";
-import type { BlobLocation, BlobStore, BlobWriter, UploadId } from "../../storage/blob-store/blob-store.ts";
+import type {
+  BlobLocation,
+  BlobStore,
+  BlobWriter,
+  MayChange,
+  UploadId,
+} from "../../storage/blob-store/blob-store.ts";
 import type { Database } from "../../storage/database/database.ts";
 
 /** Knows, wherever it is asked, whether the code that asks runs on behalf of a transaction that is open. */
@@ -41,13 +47,13 @@ export function outsideTransactions(store: BlobStore, isInTransaction: () => boo
     };
   const wrapWriter = (writer: BlobWriter): BlobWriter => ({
     append: checked("append", (chunks: readonly Uint8Array[]) => writer.append(chunks)),
-    sync: checked("sync", (mayPublish?: () => Promise<void>) => writer.sync(mayPublish)),
+    sync: checked("sync", () => writer.sync()),
     close: () => writer.close(),
   });
   return {
     ...store,
-    openUpload: checked("openUpload", async (id, offsetBytes) =>
-      wrapWriter(await store.openUpload(id, offsetBytes)),
+    openUpload: checked("openUpload", async (id: UploadId, offsetBytes: number, mayChange?: MayChange) =>
+      wrapWriter(await store.openUpload(id, offsetBytes, mayChange)),
     ),
     openUploadForReading: checked("openUploadForReading", (id: UploadId, sizeBytes: number) =>
       store.openUploadForReading(id, sizeBytes),
@@ -55,8 +61,8 @@ export function outsideTransactions(store: BlobStore, isInTransaction: () => boo
     commitUpload: checked("commitUpload", (id: UploadId, digest: Digest, sizeBytes: number) =>
       store.commitUpload(id, digest, sizeBytes),
     ),
-    discardUpload: checked("discardUpload", (id: UploadId, digest?: Digest) =>
-      store.discardUpload(id, digest),
+    discardUpload: checked("discardUpload", (id: UploadId, digest?: Digest, mayChange?: MayChange) =>
+      store.discardUpload(id, digest, mayChange),
     ),
     openBlob: checked("openBlob", (location: BlobLocation) => store.openBlob(location)),
     deleteBlob: checked("deleteBlob", (location: BlobLocation) => store.deleteBlob(location)),

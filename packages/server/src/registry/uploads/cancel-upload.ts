@@ -1,13 +1,12 @@
-import type { Digest } from "@entrepot/oci/digest";
 import type { RepositoryName } from "@entrepot/oci/repository-name";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
-import { holdUpload } from "./hold-upload.ts";
+import { type HeldUpload, holdUpload } from "./hold-upload.ts";
 import { claimMs, keepClaim, momentNow } from "./keep-claim.ts";
-import { claimExpiredUploads, deleteClaimedUpload } from "./upload-store.ts";
+import { claimExpiredUploads, deleteClaimedUpload, type Upload } from "./upload-store.ts";
 
 /** Ends an upload and drops its bytes. A writer that is still at it is stopped. `BLOB_UPLOAD_UNKNOWN` when there is none. */
 export async function cancelUpload(
@@ -16,8 +15,7 @@ export async function cancelUpload(
   target: { readonly repository: RepositoryName; readonly id: UploadId },
 ): Promise<void> {
   await holdUpload(deps, call, target, async (held) => {
-    await held.ensureHeld();
-    await dropUpload(deps, held.upload.id, held.claimant, held.upload.committing);
+    await dropUpload(deps, held.upload, held);
     held.claimEnded();
   });
 }
@@ -46,8 +44,7 @@ export async function expireUploads(
     const { claimedUntilMs } = upload;
     const kept = keepClaim(deps, { upload, claimant, claimedUntilMs, askedAt, isTouched: false });
     try {
-      await kept.ensureHeld();
-      await dropUpload(deps, upload.id, claimant, upload.committing);
+      await dropUpload(deps, upload, { claimant, ensureHeld: kept.ensureHeld });
       dropped += 1;
     } catch (error) {
       // One whose storage region does not answer holds up no other.
@@ -63,10 +60,10 @@ export async function expireUploads(
 /** Bytes first, row last: a crash in between leaves a row that expires again, never bytes that nobody knows. */
 async function dropUpload(
   deps: RegistryDeps,
-  id: UploadId,
-  claimant: string,
-  committing: Digest | undefined,
+  { id, committing }: Pick<Upload, "id" | "committing">,
+  { claimant, ensureHeld }: Pick<HeldUpload, "claimant" | "ensureHeld">,
 ): Promise<void> {
-  await deps.blobs.discardUpload(id, committing);
+  await ensureHeld();
+  await deps.blobs.discardUpload(id, committing, ensureHeld);
   await deps.database.transaction((tx) => commitTogether(tx, [deleteClaimedUpload(tx, id, claimant)]));
 }

@@ -77,7 +77,7 @@ async function linkKnownBlob(
   if (!isLinked) return false;
   await held.ensureHeld();
   // Bytes first, row last: a crash in between leaves a row that expires, never bytes that nobody knows.
-  await deps.blobs.discardUpload(upload.id, triedBefore);
+  await deps.blobs.discardUpload(upload.id, triedBefore, held.ensureHeld);
   await deps.database.transaction(
     (tx) => commitTogether(tx, [deleteClaimedUpload(tx, upload.id, claimant)]),
     { durable: false },
@@ -108,7 +108,11 @@ async function moveToPlace(
   if (triedBefore !== undefined) {
     await held.ensureHeld();
     // An attempt before may have moved its bytes; those that came again since are not needed a second time.
-    await deps.blobs.discardUpload(upload.id, triedBefore === digest ? undefined : triedBefore);
+    await deps.blobs.discardUpload(
+      upload.id,
+      triedBefore === digest ? undefined : triedBefore,
+      held.ensureHeld,
+    );
   }
   return location;
 }

@@ -167,6 +167,58 @@ eachDatabase((open) => {
     }
   });
 
+  test("who was shown what another has written meanwhile, as a list came late, removes nothing of it", async (t) => {
+    const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const slow: ObjectMedium = {
+      ...medium,
+      async *list(prefix) {
+        const happen = meanwhile;
+        meanwhile = undefined;
+        await happen?.();
+        yield* medium.list(prefix);
+      },
+    };
+    const started = await start(t, async () => createObjectBlobStore(slow));
+    const { registry, target, append, close, elsewhere } = started;
+    await append("ab");
+    for (const text of ["cd", "ef"]) {
+      meanwhile = async () => {
+        registry.advance(9_000);
+        await append(text, elsewhere);
+      };
+      const late = text === "cd" ? append("xyz") : cancelUpload(registry.deps, registry.call(), target);
+      await assert.rejects(late, taken);
+    }
+    await close("abcdef", elsewhere);
+  });
+
+  test("an object that is full before the request ends is taken back as well", async (t) => {
+    const medium = createMemoryMedium({ partBytes: 64, maxParts: 2 });
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const slow: ObjectMedium = {
+      ...medium,
+      begin: async (key) => {
+        const object = await medium.begin(key);
+        const complete = async () => {
+          const happen = meanwhile;
+          meanwhile = undefined;
+          await happen?.();
+          await object.complete();
+        };
+        return { ...object, complete };
+      },
+    };
+    const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
+    await append("ab");
+    meanwhile = async () => {
+      registry.advance(9_000);
+      await append("cd", elsewhere);
+    };
+    await assert.rejects(append("x".repeat(150)), taken);
+    await close("abcd", elsewhere);
+  });
+
   test("a holder whose renewals fail stops before its claim ends, and one whose database says nothing does, too", async (t) => {
     for (const how of ["fails", "hangs"] as const) {
       t.mock.timers.enable({ apis: ["setInterval"] });

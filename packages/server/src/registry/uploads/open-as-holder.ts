@@ -13,7 +13,7 @@ export async function openAsHolder(
 ): Promise<BlobWriter> {
   // Opening cuts off what lies beyond the offset.
   await held.ensureHeld();
-  const writer = await deps.blobs.openUpload(held.upload.id, offsetBytes);
+  const writer = await deps.blobs.openUpload(held.upload.id, offsetBytes, held.ensureHeld);
   return {
     async append(chunks) {
       await held.ensureHeld();
@@ -21,7 +21,7 @@ export async function openAsHolder(
     },
     async sync() {
       await held.ensureHeld();
-      await writer.sync(held.ensureHeld);
+      await writer.sync();
     },
     close: () => writer.close(),
   };

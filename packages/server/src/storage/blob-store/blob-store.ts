@@ -10,6 +10,9 @@ export type BlobLocation = string & { readonly __brand: "BlobLocation" };
 /** Names one upload for its whole life: lower-case letters, digits and hyphens, at most 64 characters, unique. */
 export type UploadId = string & { readonly __brand: "UploadId" };
 
+/** Throws when the caller may not change the upload any more. */
+export type MayChange = () => Promise<void>;
+
 /** What the driver keeps of a store, for `entrepot doctor` and the stray-file check. */
 export interface StoredObject {
   readonly kind: "blob" | "upload";
@@ -34,9 +37,10 @@ export interface BlobStore {
   /**
    * Opens an upload for appending at `offsetBytes`, creating it when `offsetBytes` is 0 and nothing is there. Bytes beyond the
    * offset, left by a broken attempt, are cut off. Throws `BLOB_UPLOAD_UNKNOWN` when fewer than `offsetBytes` bytes are there.
-   * One writer at a time per upload: the caller sees to that.
+   * One writer at a time per upload: the caller sees to that. `mayChange` is asked between a look and what is changed on account of it, which may be long after: when it
+   * throws, nothing is changed, and this throws the same.
    */
-  openUpload(id: UploadId, offsetBytes: number): Promise<BlobWriter>;
+  openUpload(id: UploadId, offsetBytes: number, mayChange?: MayChange): Promise<BlobWriter>;
   /** Reads an upload's first `sizeBytes` bytes in order, to hash them again. */
   openUploadForReading(id: UploadId, sizeBytes: number): Promise<BlobReader>;
   /**
@@ -45,8 +49,8 @@ export interface BlobStore {
    * after a crash with the same arguments and gives the same location. What lies there already is replaced when it is not whole.
    */
   commitUpload(id: UploadId, digest: Digest, sizeBytes: number): Promise<BlobLocation>;
-  /** Removes an upload in any state, also one that `commitUpload` moved but SQL never learnt of. Nothing there: no error. */
-  discardUpload(id: UploadId, digest?: Digest): Promise<void>;
+  /** Removes an upload in any state, also one that `commitUpload` moved but SQL never learnt of. Nothing there: no error. `mayChange`: see `openUpload`. */
+  discardUpload(id: UploadId, digest?: Digest, mayChange?: MayChange): Promise<void>;
   /** Opens a blob for reading. Throws `BLOB_UNKNOWN` when the location holds nothing. */
   openBlob(location: BlobLocation): Promise<BlobReader>;
   /**
@@ -84,10 +88,10 @@ export interface BlobWriter {
    */
   append(chunks: readonly Uint8Array[]): Promise<void>;
   /**
-   * Returns when everything appended so far survives power loss. `mayPublish` is asked again where that takes several steps, and where others see the bytes only at the
-   * last: when it throws, they do not, or no longer, and `sync` throws the same.
+   * Returns when everything appended so far survives power loss. What `openUpload` was given as `mayChange` is asked again where others see the bytes only by a last step, or while
+   * this goes on: when it throws, they do not, or no longer, and `sync` throws the same.
    */
-  sync(mayPublish?: () => Promise<void>): Promise<void>;
+  sync(): Promise<void>;
   /** Closes; what was not synced may be lost. May be repeated. */
   close(): Promise<void>;
 }

@@ -21,17 +21,18 @@ export function withFaults(store: BlobStore, faults: Faults): BlobStore {
   }
   const wrapWriter = (writer: BlobWriter): BlobWriter => ({
     append: (chunks) => step("append", () => writer.append(chunks)),
-    sync: (mayPublish) => step("sync", () => writer.sync(mayPublish)),
+    sync: () => step("sync", () => writer.sync()),
     // A close that fails would leak what the test itself must give back.
     close: () => writer.close(),
   });
   return {
-    openUpload: async (id, offset) =>
-      wrapWriter(await step("openUpload", () => store.openUpload(id, offset))),
+    openUpload: async (id, offset, mayChange) =>
+      wrapWriter(await step("openUpload", () => store.openUpload(id, offset, mayChange))),
     openUploadForReading: (id, size) =>
       step("openUploadForReading", () => store.openUploadForReading(id, size)),
     commitUpload: (id, digest, size) => step("commitUpload", () => store.commitUpload(id, digest, size)),
-    discardUpload: (id, digest) => step("discardUpload", () => store.discardUpload(id, digest)),
+    discardUpload: (id, digest, mayChange) =>
+      step("discardUpload", () => store.discardUpload(id, digest, mayChange)),
     openBlob: (location) => step("openBlob", () => store.openBlob(location)),
     hasWhole: (location, size) => step("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => step("deleteBlob", () => store.deleteBlob(location)),

@@ -24,16 +24,17 @@ export function withMetrics(store: BlobStore, metrics: BlobStoreMetrics): BlobSt
       await timed("append", () => writer.append(chunks));
       metrics.wrote(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
     },
-    sync: (mayPublish) => timed("sync", () => writer.sync(mayPublish)),
+    sync: () => timed("sync", () => writer.sync()),
     close: () => writer.close(),
   });
   return {
-    openUpload: async (id, offset) =>
-      wrapWriter(await timed("openUpload", () => store.openUpload(id, offset))),
+    openUpload: async (id, offset, mayChange) =>
+      wrapWriter(await timed("openUpload", () => store.openUpload(id, offset, mayChange))),
     openUploadForReading: (id, size) =>
       timed("openUploadForReading", () => store.openUploadForReading(id, size)),
     commitUpload: (id, digest, size) => timed("commitUpload", () => store.commitUpload(id, digest, size)),
-    discardUpload: (id, digest) => timed("discardUpload", () => store.discardUpload(id, digest)),
+    discardUpload: (id, digest, mayChange) =>
+      timed("discardUpload", () => store.discardUpload(id, digest, mayChange)),
     openBlob: (location) => timed("openBlob", () => store.openBlob(location)),
     hasWhole: (location, size) => timed("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => timed("deleteBlob", () => store.deleteBlob(location)),

@@ -33,13 +33,13 @@ export function withPrevious(store: BlobStore, previous: BlobStore): BlobStore {
     }
   }
   return {
-    openUpload: (id, offsetBytes) =>
+    openUpload: (id, offsetBytes, mayChange) =>
       offsetBytes === 0
-        ? store.openUpload(id, 0)
+        ? store.openUpload(id, 0, mayChange)
         : either(
             "BLOB_UPLOAD_UNKNOWN",
-            () => store.openUpload(id, offsetBytes),
-            () => previous.openUpload(id, offsetBytes),
+            () => store.openUpload(id, offsetBytes, mayChange),
+            () => previous.openUpload(id, offsetBytes, mayChange),
           ),
     openUploadForReading: (id, sizeBytes) =>
       either(
@@ -53,9 +53,9 @@ export function withPrevious(store: BlobStore, previous: BlobStore): BlobStore {
         () => store.commitUpload(id, digest, sizeBytes),
         () => previous.commitUpload(id, digest, sizeBytes),
       ),
-    async discardUpload(id, digest) {
-      await store.discardUpload(id, digest);
-      await previous.discardUpload(id, digest);
+    async discardUpload(id, digest, mayChange) {
+      await store.discardUpload(id, digest, mayChange);
+      await previous.discardUpload(id, digest, mayChange);
     },
     openBlob: (location) =>
       either(

@@ -9,7 +9,12 @@ export interface RetryOptions {
 }
 
 /** Codes for which trying again at once cannot help. */
-const finalCodes: ReadonlySet<string> = new Set(["BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "STORAGE_FULL"]);
+const finalCodes: ReadonlySet<string> = new Set([
+  "BLOB_UNKNOWN",
+  "BLOB_UPLOAD_UNKNOWN",
+  "STORAGE_FULL",
+  "CONFLICT",
+]);
 
 /**
  * Tries again what may be repeated without harm: opening, committing, discarding and deleting. Appending may not: nobody knows how much arrived, so
@@ -29,11 +34,12 @@ export function withRetry(store: BlobStore, options: RetryOptions): BlobStore {
     }
   }
   return {
-    openUpload: (id, offset) => retry("openUpload", () => store.openUpload(id, offset)),
+    openUpload: (id, offset, mayChange) => retry("openUpload", () => store.openUpload(id, offset, mayChange)),
     openUploadForReading: (id, size) =>
       retry("openUploadForReading", () => store.openUploadForReading(id, size)),
     commitUpload: (id, digest, size) => retry("commitUpload", () => store.commitUpload(id, digest, size)),
-    discardUpload: (id, digest) => retry("discardUpload", () => store.discardUpload(id, digest)),
+    discardUpload: (id, digest, mayChange) =>
+      retry("discardUpload", () => store.discardUpload(id, digest, mayChange)),
     openBlob: (location) => retry("openBlob", () => store.openBlob(location)),
     hasWhole: (location, size) => retry("hasWhole", () => store.hasWhole(location, size)),
     deleteBlob: (location) => retry("deleteBlob", () => store.deleteBlob(location)),

@@ -57,7 +57,7 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
     await ensure(folder);
 
   return {
-    async openUpload(id, offsetBytes) {
+    async openUpload(id, offsetBytes, mayChange = async () => {}) {
       const flags = O_WRONLY | O_NOFOLLOW | (offsetBytes === 0 ? O_CREAT : 0);
       try {
         const handle = await open(uploadPath(id), flags, 0o600);
@@ -69,7 +69,10 @@ export async function openFilesystemBlobStore(root: string): Promise<BlobStore> 
               `upload ${id} has ${size} bytes in storage, not ${offsetBytes}`,
             );
           }
-          if (size > offsetBytes) await handle.truncate(offsetBytes);
+          if (size > offsetBytes) {
+            await mayChange();
+            await handle.truncate(offsetBytes);
+          }
           return createFileWriter(handle, offsetBytes);
         } catch (error) {
           await handle.close();

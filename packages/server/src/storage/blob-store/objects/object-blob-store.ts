@@ -55,18 +55,21 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
     readFolder(medium, id, async (digest) => (await findIndex(id, digest))?.segments);
 
   return {
-    async openUpload(id, offsetBytes) {
+    async openUpload(id, offsetBytes, mayChange = async () => {}) {
       const folder = folderOf(id);
       const { chain, loose, objects } = await look(id);
+      // What was listed may be another's by now.
+      await mayChange();
       if (offsetBytes === 0) {
         await deleteAll(medium, folder, objects);
-        return createSegmentWriter(medium, folder, []);
+        return createSegmentWriter(medium, folder, [], mayChange);
       }
       if (chain === undefined || endOf(chain) < offsetBytes) throw tooShort(id, offsetBytes);
       return createSegmentWriter(
         medium,
         folder,
         await cutChain(medium, folder, { chain, loose }, offsetBytes),
+        mayChange,
       );
     },
     async openUploadForReading(id, sizeBytes) {
@@ -96,10 +99,14 @@ export function createObjectBlobStore(medium: ObjectMedium): BlobStore {
       await deleteAll(medium, folder, left).catch(() => {});
       return location;
     },
-    async discardUpload(id, digest) {
+    async discardUpload(id, digest, mayChange = async () => {}) {
       const folder = folderOf(id);
-      for await (const unfinished of medium.listUnfinished(folder)) await medium.abort(unfinished);
+      for await (const unfinished of medium.listUnfinished(folder)) {
+        await mayChange();
+        await medium.abort(unfinished);
+      }
       const { objects, committed } = await look(id);
+      await mayChange();
       await deleteAll(medium, folder, objects);
       if (digest !== undefined && committed.includes(digest)) await dropBlob(id, digest);
     },

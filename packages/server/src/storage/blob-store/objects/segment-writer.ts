@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { buffer as collect } from "node:stream/consumers";
 import { AppError } from "../../../lib/app-error.ts";
-import type { BlobWriter } from "../blob-store.ts";
+import type { BlobWriter, MayChange } from "../blob-store.ts";
 import type { ObjectMedium, PartedObject } from "./object-medium.ts";
 import { newSegmentName } from "./object-names.ts";
 import { endOf, type PlacedSegment } from "./resolve-segments.ts";
@@ -22,6 +22,7 @@ export function createSegmentWriter(
   medium: ObjectMedium,
   folder: string,
   existing: readonly PlacedSegment[],
+  mayPublish: MayChange,
 ): BlobWriter {
   const chain = [...existing];
   let buffer = Buffer.allocUnsafeSlow(Math.min(firstBufferBytes, medium.partBytes));
@@ -32,7 +33,6 @@ export function createSegmentWriter(
   let sending: Promise<void> = Promise.resolve();
   let mayReplace = true;
   let closed = false;
-  let mayPublish = async (): Promise<void> => {};
 
   /** Makes room for at least one more byte, without ever exceeding one part. */
   function makeRoom(): void {
@@ -143,8 +143,7 @@ export function createSegmentWriter(
         }
       }
     },
-    async sync(given = mayPublish) {
-      mayPublish = given;
+    async sync() {
       if (open === undefined) {
         if (filled > 0) await putSmall();
         return;

@@ -28,6 +28,8 @@ const answers: ReadonlySet<string> = new Set([
   "BLOB_UPLOAD_UNKNOWN",
   "SIZE_INVALID",
   "STORAGE_FULL",
+  // That the caller may not change an upload any more.
+  "CONFLICT",
 ]);
 
 export function createRegionWatch(clock: Clock): RegionWatch {

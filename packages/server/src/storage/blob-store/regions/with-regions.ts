@@ -118,14 +118,13 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       try {
         await work;
       } catch (error) {
-        // That the caller may not publish any more says nothing about the region.
-        if (!(error instanceof AppError && error.code === "CONFLICT")) region.watch.failed(error);
+        region.watch.failed(error);
         throw error;
       }
     };
     return {
       append: (chunks) => noting(writer.append(chunks)),
-      sync: (mayPublish) => noting(writer.sync(mayPublish)),
+      sync: () => noting(writer.sync()),
       close: () => writer.close(),
     };
   };
@@ -140,13 +139,13 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
   return {
     regions,
     deleteWhereReachable,
-    async openUpload(id, offsetBytes) {
+    async openUpload(id, offsetBytes, mayChange) {
       const homes = offsetBytes === 0 ? homesOf(id).slice(0, 1) : homesOf(id);
       let first: unknown;
       for (const region of homes) {
         try {
           const shut = (writer: BlobWriter) => void writer.close().catch(() => {});
-          const open = (store: BlobStore) => store.openUpload(id, offsetBytes);
+          const open = (store: BlobStore) => store.openUpload(id, offsetBytes, mayChange);
           return watchWriter(region, await inRegion(region, answerMs, open, shut));
         } catch (error) {
           if (!isAnswer(error)) throw error;
@@ -159,9 +158,9 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       firstThatKnows(id, (store) => store.openUploadForReading(id, sizeBytes)),
     commitUpload: (id, digest, sizeBytes) =>
       firstThatKnows(id, (store) => store.commitUpload(id, digest, sizeBytes)),
-    async discardUpload(id, digest) {
+    async discardUpload(id, digest, mayChange) {
       for (const region of homesOf(id)) {
-        await inRegion(region, answerMs, (store) => store.discardUpload(id, digest));
+        await inRegion(region, answerMs, (store) => store.discardUpload(id, digest, mayChange));
       }
     },
     async openBlob(location) {
