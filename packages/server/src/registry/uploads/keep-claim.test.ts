@@ -103,7 +103,13 @@ eachDatabase((open) => {
     });
   }
 
-  for (const [what, sizeBytes] of [["a small object", 3] as const, ["an object in parts", 150] as const]) {
+  const lost = "answer lost";
+  for (const [what, sizeBytes, ends] of [
+    ["a small object", 3, taken],
+    ["an object in parts", 150, taken],
+    ["a small object whose answer was lost", 3, new InjectedFault(lost)],
+    ["an object in parts whose answer was lost", 150, new InjectedFault(lost)],
+  ] as const) {
     test(`${what} that was on its way for so long that another took over is taken back`, async (t) => {
       const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
       let meanwhile: (() => Promise<unknown>) | undefined;
@@ -112,16 +118,27 @@ eachDatabase((open) => {
         meanwhile = undefined;
         await happen?.();
       };
+      const answer = (isLate: boolean) => {
+        if (isLate && ends instanceof Error) throw ends;
+      };
       const slow: ObjectMedium = {
         ...medium,
         put: async (key, bytes) => {
           const copy = Buffer.from(bytes);
+          const isLate = meanwhile !== undefined;
           await arrive();
-          return medium.put(key, copy);
+          await medium.put(key, copy);
+          answer(isLate);
         },
         begin: async (key) => {
           const object = await medium.begin(key);
-          return { ...object, complete: () => arrive().then(() => object.complete()) };
+          const complete = async () => {
+            const isLate = meanwhile !== undefined;
+            await arrive();
+            await object.complete();
+            answer(isLate);
+          };
+          return { ...object, complete };
         },
       };
       const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
@@ -130,7 +147,7 @@ eachDatabase((open) => {
         registry.advance(9_000);
         await append("cd", elsewhere);
       };
-      await assert.rejects(append("x".repeat(sizeBytes)), taken);
+      await assert.rejects(append("x".repeat(sizeBytes)), ends);
       assert.equal(await append("ef", elsewhere), 6);
       await close("abcdef", elsewhere);
       assert.equal(medium.unfinished.size, 0);

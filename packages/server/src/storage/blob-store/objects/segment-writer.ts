@@ -66,10 +66,23 @@ export function createSegmentWriter(
     const { object, name, sizeBytes } = open;
     // The last part may have been on its way for long.
     await mayPublish();
-    await object.complete();
-    open = undefined;
-    await takeBackUnlessMay(name);
+    await publish(name, async () => {
+      await object.complete();
+      open = undefined;
+    });
     push(name, sizeBytes);
+  }
+
+  /** Does what makes an object visible. */
+  async function publish(name: string, send: () => Promise<void>): Promise<void> {
+    try {
+      await send();
+    } catch (error) {
+      // It may have arrived all the same.
+      await takeBackUnlessMay(name).catch(() => {});
+      throw error;
+    }
+    await takeBackUnlessMay(name);
   }
 
   /**
@@ -110,8 +123,7 @@ export function createSegmentWriter(
     const objects = replaced.flatMap((segment) => segment.objects);
     const nonces = objects.map(({ nonce }) => nonce);
     const name = newSegmentName(endOf(chain), newNonce(), nonces);
-    await medium.put(folder + name, bytes);
-    await takeBackUnlessMay(name);
+    await publish(name, () => medium.put(folder + name, bytes));
     push(name, bytes.byteLength);
     filled = 0;
     await dropReplaced(objects.map((object) => folder + object.name));
