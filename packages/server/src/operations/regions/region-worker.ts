@@ -187,15 +187,16 @@ async function removeFrom(
   const nowMs = clock.nowMs();
   const staying = regional.regions.flatMap((other) => {
     const found = states.get(other.name);
-    return found?.state === "placed" ? [{ other, settledMs: found.sinceMs + settleMs }] : [];
+    if (found?.state !== "placed") return [];
+    return [{ other, sinceMs: found.sinceMs, settledMs: found.sinceMs + settleMs }];
   });
-  let isElsewhere = false;
-  for (const { other } of staying.filter(({ settledMs }) => settledMs <= nowMs)) {
+  let stays: { readonly name: string; readonly sinceMs: number } | undefined;
+  for (const { other, sinceMs } of staying.filter(({ settledMs }) => settledMs <= nowMs)) {
     const isThere = await hasBlob(other, blob).catch(() => undefined);
-    isElsewhere ||= isThere === true;
+    if (isThere === true) stays = { name: other.name, sinceMs };
     if (isThere === false) await database.transaction((tx) => wantAgain(tx, blob.blobId, other.name, nowMs));
   }
-  if (!isElsewhere) {
+  if (stays === undefined) {
     const untilMs = Math.min(...staying.map(({ settledMs }) => settledMs).filter((ms) => ms > nowMs));
     if (untilMs === Infinity) throw new Error("no other storage region has it yet, so it stays");
     const text = "stays until another storage region has had it for a while";
@@ -203,6 +204,11 @@ async function removeFrom(
       durable: false,
     });
   }
+  // This process may have been frozen while it looked, for longer than anything above waits: then others may have made this the copy that stays.
+  const now = await findStates(database.read, blob.blobId);
+  const stayed = now.get(stays.name);
+  const isAsSeen = stayed?.state === "placed" && stayed.sinceMs === stays.sinceMs;
+  if (now.get(region.name)?.state !== "surplus" || !isAsSeen) return;
   signal.throwIfAborted();
   await inRegion(region, answerMs, (store) => store.deleteBlob(blob.location));
   await database.transaction((tx) => forgetSurplus(tx, blob.blobId, region.name), { durable: false });

@@ -153,6 +153,32 @@ eachDatabase((open) => {
       await assert.rejects(retireRegion(deps, eu.call(), "mars", true), { code: "NOT_FOUND" });
     });
 
+    test("keeps the last copy from whoever was frozen before removing it, for however long", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, us, stores, held, work } = regions;
+      const deps = managing(regions);
+      await push(us, app, "only");
+      await settle(regions);
+      await retireRegion(deps, eu.call(), "us", true);
+      await reconcile(regions);
+      const hasWhole = stores.eu.store.hasWhole.bind(stores.eu.store);
+      Object.assign(stores.eu.store, {
+        async hasWhole(...given: Parameters<typeof hasWhole>) {
+          const isThere = await hasWhole(...given);
+          Object.assign(stores.eu.store, { hasWhole });
+          // Everybody changes their mind meanwhile, and others do what is asked for.
+          await retireRegion(deps, eu.call(), "us", false);
+          await settle(regions);
+          await retireRegion(deps, eu.call(), "eu", true);
+          await settle(regions);
+          assert.deepEqual([await held("us"), await held("eu")], [[digestOf("only")], []]);
+          return isThere;
+        },
+      });
+      await work();
+      assert.deepEqual([await held("us"), await held("asia")], [[digestOf("only")], []]);
+    });
+
     test("has everything looked at once more, when what began to be pushed before has ended", async (t) => {
       const regions = await openTestRegions(open, t);
       const { eu } = regions;
