@@ -1,4 +1,5 @@
 import type { RepositoryName } from "@entrepot/oci/repository-name";
+import type { AuditSource } from "../activity/audit/record-audit.ts";
 import type { BlobLocation, UploadId } from "../storage/blob-store/blob-store.ts";
 import type { Tx } from "../storage/database/database.ts";
 
@@ -18,4 +19,9 @@ export interface ContentRegions {
       readonly nowMs: number;
     },
   ): Promise<void>;
+  /**
+   * Before a transaction by which content comes under the rules of another namespace. What it answers is to be called in that transaction: has everything compared with
+   * where it may lie then.
+   */
+  compareAfter(source: AuditSource): Promise<(tx: Tx) => Promise<void>>;
 }

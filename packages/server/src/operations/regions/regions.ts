@@ -74,16 +74,20 @@ export function createRegions(deps: RegionsDeps): Regions {
   };
   const metrics = declareRegionMetrics(deps);
   const kind = reconcileKind(deps, known);
-  const reconcileSoon = async (source: AuditSource) => {
+  const compareAfter = async (source: AuditSource) => {
     const nowMs = clock.nowMs();
     const now = await draftJob(kind, undefined, { uniqueKey: "asked for", priority: 1 });
     // What a transaction links that began before the change is seen by the second look only.
     const runAtMs = (Math.floor(nowMs / againMs) + 2) * againMs;
     const again = await draftJob(kind, undefined, { uniqueKey: `again at ${runAtMs}`, priority: 1, runAtMs });
-    await database.transaction(async (tx) => {
+    return async (tx: Tx) => {
       await enqueueJob(tx, now, source, nowMs);
       await enqueueJob(tx, again, source, nowMs);
-    });
+    };
+  };
+  const reconcileSoon = async (source: AuditSource) => {
+    const enqueue = await compareAfter(source);
+    await database.transaction(enqueue);
   };
   const manage: ManageRegionsDeps = { database, clock, cache, regional, known, reconcileSoon };
   const endpoints = regionEndpoints(manage);
@@ -103,6 +107,7 @@ export function createRegions(deps: RegionsDeps): Regions {
     content: {
       newUploadId: (repository) => chooseRegion({ ...deps, regional, known }, repository),
       noteLink: (tx, link) => noteLink(tx, known, link),
+      compareAfter,
     },
     async removeBytes({ location, sizeBytes }) {
       const left = await regional.deleteWhereReachable(location);

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { mountBlob } from "../../registry/blobs/mount-blob.ts";
+import { renameRepository } from "../../registry/renames/rename-repository.ts";
 import { digestOf, push, pushImage, readBlob, repositoryName } from "../../registry/testing/content.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { forgetRegion } from "./forget-region.ts";
@@ -218,6 +219,30 @@ eachDatabase((open) => {
       });
       await forgetting;
       assert.deepEqual([...(await findRetiring(eu.database.read))], ["asia"]);
+    });
+
+    test("is left by what was there before there were regions when its repository comes to another namespace", async (t) => {
+      const regions = await openTestRegions(open, t);
+      const { eu, stores, held, work } = regions;
+      const before = { ...eu, deps: { ...eu.deps, blobs: stores.us.store, regions: undefined } };
+      await push(before, app, "old");
+      await push(eu, repositoryName("strict/first"), "other");
+      await setPlacement(managing(regions), eu.call(), "strict", { allowed: ["eu"], copies: undefined });
+      const to = repositoryName("strict/app");
+      await renameRepository(eu.deps, eu.call(), { from: app, to });
+      const jobs = await eu.database.read
+        .selectFrom("jobs")
+        .select("slot_ms")
+        .where("kind", "=", "regions.reconcile")
+        .execute();
+      for (const { slot_ms: slotMs } of jobs) await reconcile(regions, slotMs === null);
+      await reconcile(regions, false);
+      for (let round = 0; round < 3; round++) {
+        eu.advance(60_000);
+        await work();
+      }
+      assert.deepEqual(await held("us"), []);
+      assert.equal(await readBlob(eu.deps, to, digestOf("old")), "old");
     });
 
     test("is left by what was there before there were regions, which is not sought there every hour", async (t) => {

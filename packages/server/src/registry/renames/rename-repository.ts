@@ -32,6 +32,7 @@ export async function renameRepository(
   }
   if (from === to) return getRepository(deps, from);
   await refuseEscape(deps, call, rename);
+  const compare = await deps.regions?.compareAfter(call);
   const nowMs = deps.clock.nowMs();
   await deps.database.transaction(async (tx) => {
     const repository = await lockRepository(tx, from);
@@ -49,6 +50,7 @@ export async function renameRepository(
           toNamespaceId: namespace.id,
         })
       : 0;
+    if (isMoved) await compare?.(tx);
     await renameInScopes(tx, from, to);
     await bumpAccessVersion(tx);
     await recordAudit(tx, call, nowMs, {
