@@ -270,6 +270,46 @@ eachDatabase((open) => {
     }
   });
 
+  test("a renewal whose answer comes after that of the next one stops nobody, and hides nobody who asks", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const { registry, target, append } = await start(t);
+    const body = gatedBody();
+    const late = Promise.withResolvers<void>();
+    let renewals = 0;
+    let isHeld = false;
+    const deps = withTransactions(registry.deps, async (transaction) => {
+      const result = await transaction();
+      if (!isHeld) return result;
+      renewals += 1;
+      if (renewals === 1) await late.promise;
+      return result;
+    });
+    const first = append("", deps, { body: body.stream, range: undefined });
+    const ends = assert.rejects(first, { code: "BLOB_UPLOAD_INVALID" });
+    await body.send(bytesOf("abc"));
+    isHeld = true;
+    const renewed = async (times: number) => {
+      registry.advance(3_000);
+      t.mock.timers.tick(3_000);
+      while (renewals < times) await nextTurn();
+      for (let turns = 0; turns < 20; turns++) await nextTurn();
+    };
+    await renewed(1);
+    await renewed(2);
+    late.resolve();
+    await renewed(3);
+    assert.ok(!body.stream.isPaused(), "nobody has asked");
+    await registry.database.transaction((tx) =>
+      tx
+        .updateTable("uploads")
+        .set(({ eb }) => ({ claimed_until_ms: eb("claimed_until_ms", "-", 1) }))
+        .where("id", "=", target.id)
+        .execute(),
+    );
+    await renewed(4);
+    await ends;
+  });
+
   test("a holder that was frozen and not missed asks, and goes on", async (t) => {
     const { registry, append, close } = await start(t);
     const body = gatedBody();

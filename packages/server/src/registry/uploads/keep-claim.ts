@@ -12,6 +12,8 @@ const underWayMs = 2_000;
 /** A holder who was not told for so long that the claim is its own begins nothing more. */
 const trustedMs = claimMs - underWayMs;
 const lookEveryMs = 1_000;
+/** Renewals that may be on their way at once: none waits longer than the claim lasts. */
+const maxWritten = 8;
 /** So long the database has for an answer when the limit has passed. */
 const lastAskMs = 1_000;
 
@@ -53,7 +55,8 @@ export function keepClaim(
 ): KeptClaim {
   const { upload, claimant, isTouched = true } = claimed;
   const stopped = new AbortController();
-  let writtenMs = claimed.claimedUntilMs;
+  /** When the claim was to end by what was written last, the newest answer first. */
+  const written = [claimed.claimedUntilMs];
   let { askedAt } = claimed;
   let lost: AppError | undefined;
 
@@ -86,9 +89,13 @@ export function keepClaim(
         lose(takenOver());
         return;
       }
-      if (before.untilMs < writtenMs) stopped.abort(askedFor());
-      writtenMs = renewed.untilMs;
-      if (asking.monotonicMs > askedAt.monotonicMs) askedAt = asking;
+      const isOvertaken = asking.monotonicMs < askedAt.monotonicMs;
+      // An answer that comes after that of a later renewal tells what was written before both.
+      const isAsked = isOvertaken ? !written.includes(before.untilMs) : before.untilMs < (written[0] ?? 0);
+      if (isAsked) stopped.abort(askedFor());
+      written.splice(isOvertaken ? 1 : 0, 0, renewed.untilMs);
+      written.splice(maxWritten);
+      if (!isOvertaken) askedAt = asking;
     } catch (error) {
       // One failed renewal is not the end: another fits in before the holder has to stop.
       deps.log.warn({ error, uploadId: upload.id }, "could not renew the claim on an upload");
