@@ -35,7 +35,7 @@ export interface KeptClaim {
   readonly signal: AbortSignal;
   /**
    * Resolves when nobody else can have the upload now nor for two more seconds: to be called directly before each thing that is done to its bytes. Asks the database
-   * only when the last renewal is too long ago. `CONFLICT` when the claim is lost, or may be as the database does not answer; then always.
+   * only when the last renewal is too long ago. `CONFLICT` when the claim is lost, or may be as the database does not answer, or was given back; then always.
    */
   readonly ensureHeld: () => Promise<void>;
   readonly stop: () => void;
@@ -124,6 +124,8 @@ export function keepClaim(
     signal: stopped.signal,
     ensureHeld,
     stop: () => {
+      // What still goes on of what was given up must not go by a claim that was given back.
+      lost ??= takenOver();
       clearInterval(renewal);
       clearInterval(look);
     },

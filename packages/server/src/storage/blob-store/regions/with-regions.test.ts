@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Clock } from "../../../lib/clock.ts";
 import { blobStoreContract, digestOf, id, write } from "../blob-store.contract.ts";
 import type { BlobReader, BlobStore } from "../blob-store.ts";
 import { createMemoryBlobStore } from "../memory/memory-blob-store.ts";
+import { createObjectBlobStore } from "../objects/object-blob-store.ts";
+import type { ObjectMedium } from "../objects/object-medium.ts";
 import { losableStore } from "../testing/losable-store.ts";
+import { createMemoryMedium } from "../testing/memory-medium.ts";
 import type { Region } from "./region.ts";
 import { isRegionName, regionOfLocation, uploadIdIn } from "./region-name.ts";
 import { createRegionWatch } from "./region-watch.ts";
@@ -48,6 +52,36 @@ function twoRegions() {
 }
 
 describe("regions", () => {
+  test("what was given up, as a region did not answer, removes nothing of what has come since", async (t) => {
+    const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
+    const hangs = Promise.withResolvers<void>();
+    let isHung = false;
+    const slow: ObjectMedium = {
+      ...medium,
+      async *list(prefix) {
+        if (isHung) await hangs.promise;
+        yield* medium.list(prefix);
+      },
+    };
+    const store = withRegions([regionOver("eu", createObjectBlobStore(slow)), regionOver("us", memory())]);
+    const upload = uploadIdIn("eu", "u1");
+    await write(store, upload, 0, Buffer.from("ab"));
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    isHung = true;
+    const late = [store.openUpload(upload, 2), store.discardUpload(upload)];
+    const given = late.map((each) => assert.rejects(each, { code: "UNAVAILABLE" }));
+    t.mock.timers.tick(15_000);
+    await Promise.all(given);
+    t.mock.timers.reset();
+    isHung = false;
+    // Whoever was told so comes back, to an instance that still asks there.
+    const another = withRegions([regionOver("eu", createObjectBlobStore(slow)), regionOver("us", memory())]);
+    await write(another, upload, 2, Buffer.from("cd"));
+    hangs.resolve();
+    for (let turns = 0; turns < 20; turns++) await nextTurn();
+    assert.equal(await textOf(await another.openUploadForReading(upload, 4)), "abcd");
+  });
+
   test("an upload goes on in the region that its id names, on whichever instance, and its blob is read everywhere at once", async () => {
     const { eu, us, inEu, inUs } = twoRegions();
     const upload = uploadIdIn("eu", "u1");

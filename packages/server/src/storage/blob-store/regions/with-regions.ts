@@ -1,5 +1,5 @@
 import { AppError } from "../../../lib/app-error.ts";
-import type { BlobLocation, BlobReader, BlobStore, BlobWriter, UploadId } from "../blob-store.ts";
+import type { BlobLocation, BlobReader, BlobStore, BlobWriter, MayChange, UploadId } from "../blob-store.ts";
 import { createFailoverReader, type OpenedIn } from "./failover-reader.ts";
 import { inRegion, type Region } from "./region.ts";
 import { regionOfLocation, regionOfUpload } from "./region-name.ts";
@@ -145,8 +145,8 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       for (const region of homes) {
         try {
           const shut = (writer: BlobWriter) => void writer.close().catch(() => {});
-          const open = (store: BlobStore) => store.openUpload(id, offsetBytes, mayChange);
-          return watchWriter(region, await inRegion(region, answerMs, open, shut));
+          const open = (store: BlobStore, may: MayChange) => store.openUpload(id, offsetBytes, may);
+          return watchWriter(region, await changing(region, mayChange, open, shut));
         } catch (error) {
           if (!isAnswer(error)) throw error;
           first ??= error;
@@ -160,7 +160,7 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       firstThatKnows(id, (store) => store.commitUpload(id, digest, sizeBytes)),
     async discardUpload(id, digest, mayChange) {
       for (const region of homesOf(id)) {
-        await inRegion(region, answerMs, (store) => store.discardUpload(id, digest, mayChange));
+        await changing(region, mayChange, (store, may) => store.discardUpload(id, digest, may));
       }
     },
     async openBlob(location) {
@@ -209,6 +209,26 @@ export function withRegions(regions: readonly Region[]): RegionalBlobStore {
       for (const { store } of regions) await store.close();
     },
   };
+}
+
+/** As `inRegion`, for what changes an upload: of what was given up, and still goes on behind it, nothing is changed any more on account of a look that comes late. */
+async function changing<T>(
+  region: Region,
+  mayChange: MayChange | undefined,
+  work: (store: BlobStore, may: MayChange) => Promise<T>,
+  tooLate?: (result: T) => void,
+): Promise<T> {
+  let isGivenUp = false;
+  const may = async (): Promise<void> => {
+    await mayChange?.();
+    if (isGivenUp) throw new AppError("CONFLICT", "this was given up, as the storage region did not answer");
+  };
+  try {
+    return await inRegion(region, answerMs, (store) => work(store, may), tooLate);
+  } catch (error) {
+    isGivenUp = true;
+    throw error;
+  }
 }
 
 /**
