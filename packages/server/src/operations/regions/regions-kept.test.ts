@@ -118,6 +118,28 @@ eachDatabase((open) => {
     assert.deepEqual([await held("eu"), await verify(false)], [all, []]);
   });
 
+  test("a blob stays in quarantine while wrong bytes of it lie where they are read first and cannot be removed", async (t) => {
+    const { eu, stores, verify } = await start(open, t);
+    const openBlob = stores.us.store.openBlob.bind(stores.us.store);
+    const deleteBlob = stores.eu.store.deleteBlob.bind(stores.eu.store);
+    const quarantined = async () => {
+      const rows = await eu.database.read.selectFrom("blobs").select("quarantined_at_ms").execute();
+      return rows.filter((row) => row.quarantined_at_ms !== null).length;
+    };
+    spoil(stores.eu.store);
+    spoil(stores.us.store);
+    await verify(true);
+    assert.equal(await quarantined(), 2);
+    // The disk of one is good again.
+    Object.assign(stores.us.store, { openBlob });
+    Object.assign(stores.eu.store, { deleteBlob: () => Promise.reject(new Error("access denied")) });
+    assert.deepEqual(await verify(true), ["copy-damaged found", "copy-damaged found"]);
+    assert.equal(await quarantined(), 2);
+    Object.assign(stores.eu.store, { deleteBlob });
+    assert.deepEqual(await verify(true), ["copy-damaged repaired", "copy-damaged repaired"]);
+    assert.equal(await quarantined(), 0);
+  });
+
   test("a copy that is removed while others are read is not missing", async (t) => {
     const { eu, stores, verify, location } = await start(open, t);
     const openBlob = stores.us.store.openBlob.bind(stores.us.store);
