@@ -81,6 +81,7 @@ export async function collectGarbage(deps: GarbageDeps, signal: AbortSignal): Pr
   }
   const round: Round = { pace, signal };
   const sums = { links: 0, blobs: 0, bytes: 0 };
+  let failure: Failure | undefined;
   for (let isMore = true; isMore && !signal.aborted; ) {
     const links = await collectLinks(deps, graceCutoffMs, round);
     const blobs = await collectBlobs(deps, round);
@@ -88,8 +89,11 @@ export async function collectGarbage(deps: GarbageDeps, signal: AbortSignal): Pr
     sums.links += links.count;
     sums.blobs += blobs.count;
     sums.bytes += bytes.count;
+    failure ??= bytes.failure;
     isMore = links.isMore || blobs.isMore || bytes.isMore;
   }
+  // Whoever asked is told; the next pass tries again.
+  if (failure !== undefined) throw failure.error;
   return { manifests, ...sums };
 }
 
@@ -198,37 +202,62 @@ async function collectBlobs(deps: GarbageDeps, round: Round): Promise<Part> {
   return { count, isMore: true };
 }
 
-/** Removes bytes, then their notes: a crash in between repeats the removals, which is no error. */
-async function removeBytes(deps: GarbageDeps, round: Round): Promise<Part> {
-  let bytes = 0;
+interface Removals extends Part {
+  /** Why some bytes were not removed, the first reason. */
+  readonly failure: Failure | undefined;
+}
+
+interface Failure {
+  readonly error: unknown;
+}
+
+/**
+ * Removes bytes, then their notes: a crash in between repeats the removals, which is no error. What the store refuses to remove stays noted, and what comes after it
+ * is removed all the same; a batch of which nothing was removed ends it, as then the store is away.
+ */
+async function removeBytes(deps: GarbageDeps, round: Round): Promise<Removals> {
   let count = 0;
+  let looked = 0;
   let fromMs = 0;
-  while (!round.signal.aborted && count < sliceSize) {
+  let failure: Failure | undefined;
+  while (!round.signal.aborted && looked < sliceSize) {
     const nowMs = deps.clock.nowMs();
     const batch = await listPendingDeletions(deps.database.read, { fromMs, nowMs, limit: batchSize });
-    bytes += await removeBatch(deps, batch, round.signal);
-    count += batch.length;
-    if (batch.length < batchSize) return { count: bytes, isMore: false };
+    const done = await removeBatch(deps, batch, round.signal);
+    failure ??= done.failure;
+    count += done.bytes;
+    looked += batch.length;
+    const isAway = done.failure !== undefined && done.removed === 0;
+    if (isAway || batch.length < batchSize) return { count, isMore: false, failure };
     fromMs = batch.at(-1)?.notBeforeMs ?? fromMs;
     await round.pace(round.signal);
   }
-  return { count: bytes, isMore: true };
+  return { count, isMore: true, failure };
 }
 
-/** Tells how many bytes it removed. What was removed before one failed is forgotten all the same. */
+interface RemovedBatch {
+  readonly removed: number;
+  readonly bytes: number;
+  readonly failure: Failure | undefined;
+}
+
+/** So many failures of a batch before anything of it was removed are enough to believe that the store is away. */
+const failuresInVain = 8;
+
+/** What was removed is forgotten, whatever became of the others. */
 async function removeBatch(
   deps: GarbageDeps,
   batch: readonly PendingDeletion[],
   signal: AbortSignal,
-): Promise<number> {
+): Promise<RemovedBatch> {
   const removed: PendingDeletion[] = [];
   const owed: ((tx: Tx) => Promise<void>)[] = [];
   const failures: unknown[] = [];
   const waiting = batch.values();
   const removeSome = async () => {
     for (const each of waiting) {
+      if (signal.aborted || (removed.length === 0 && failures.length >= failuresInVain)) return;
       try {
-        if (signal.aborted || failures.length > 0) return;
         const owe = deps.removeBytes
           ? await deps.removeBytes(each)
           : await deps.blobs.deleteBlob(each.location);
@@ -250,6 +279,9 @@ async function removeBatch(
     };
     await deps.database.transaction(forget, { durable: false });
   }
-  if (failures.length > 0) throw failures[0];
-  return removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return {
+    removed: removed.length,
+    bytes: removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    failure: failures.length === 0 ? undefined : { error: failures[0] },
+  };
 }
