@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { freePorts } from "@entrepot/server/storage/blob-store/testing/start-object-server";
 import { buildProgram } from "../../tools/build-program.ts";
 
 /** One server process of this checkout, run as `npm start` runs it. */
@@ -81,16 +81,21 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   };
 }
 
-/** A port that was free a moment ago. */
+/**
+ * A port that was free a moment ago, below the range that the kernel hands out by itself: a server that is about to start, or is started again, has it taken
+ * from it neither by a connection nor by a listener that asked for any port.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = await freePorts(1);
+    if (given.has(port)) continue;
+    given.add(port);
+    return port;
+  }
 }
+
+/** By this process: they may not be in use yet. */
+const given = new Set<number>();
 
 async function untilReady(child: ChildProcess, origin: string, output: () => string): Promise<void> {
   const deadline = performance.now() + startLimitMs;

@@ -1,11 +1,11 @@
 import { execFile, spawn } from "node:child_process";
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import { Attribute, Change, Client } from "ldapts";
+import { freePorts } from "../../../storage/blob-store/testing/start-object-server.ts";
 
 const run = promisify(execFile);
 const slapd = "/usr/sbin/slapd";
@@ -49,16 +49,16 @@ export async function startSlapd(
   options: { readonly more?: number; readonly ldif?: string } = {},
 ): Promise<TestDirectory> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-slapd-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   await mkdir(join(folder, "data"));
   await makeCertificate(folder);
   await writeFile(join(folder, "slapd.conf"), configuration(folder));
   await writeFile(join(folder, "start.ldif"), `${content(options.more ?? 0)}${options.ldif ?? ""}`);
   await run("/usr/sbin/slapadd", ["-q", "-f", join(folder, "slapd.conf"), "-l", join(folder, "start.ldif")]);
-  const port = await freePort();
+  const port = await freePorts(1);
   const url = `ldap://127.0.0.1:${port}`;
   let stop = await launch(folder, url);
   t.after(() => stop());
+  t.after(() => rm(folder, { recursive: true, force: true }));
   const asRoot = async (work: (client: Client) => Promise<void>) => {
     const client = new Client({ url, timeout: 5_000, connectTimeout: 5_000 });
     try {
@@ -109,7 +109,7 @@ async function launch(folder: string, url: string): Promise<() => Promise<void>>
       await client.bind(root.dn, root.password);
       break;
     } catch (error) {
-      if (attempt > 100 || child.exitCode !== null) throw error;
+      if (attempt > 600 || child.exitCode !== null) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     } finally {
       await client.unbind().catch(() => undefined);
@@ -201,18 +201,4 @@ async function makeCertificate(folder: string): Promise<void> {
   await writeFile(at("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
   const signed = ["-CA", at("ca.crt"), "-CAkey", at("ca.key"), "-CAcreateserial", "-extfile", at("names")];
   await run("openssl", ["x509", "-req", "-in", at("server.csr"), ...signed, "-out", at("server.crt")]);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
-  });
 }

@@ -3,13 +3,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "kysely";
 import { silentLog } from "../../../lib/log.ts";
+import { freePorts } from "../../blob-store/testing/start-object-server.ts";
 import type { Database } from "../database.ts";
 import { openDatabase } from "../open-database.ts";
 import { sendNotice } from "../send-notice.ts";
@@ -57,7 +57,7 @@ async function openThroughPooler(t: TestContext) {
   const socket = new URLSearchParams(url.split("?")[1]).get("host") ?? "";
   const name = /\/(test_\w+)/.exec(url)?.[1] ?? "";
   const folder = await mkdtemp(join(tmpdir(), "entrepot-pgbouncer-"));
-  const port = await freePort();
+  const port = await freePorts(1);
   const file = join(folder, "pgbouncer.ini");
   await writeFile(
     file,
@@ -100,7 +100,7 @@ async function openWhenReady(options: Parameters<typeof openDatabase>[0]): Promi
     try {
       return await openDatabase(options);
     } catch (error) {
-      if (tries === 50) throw error;
+      if (tries === 300) throw error;
       await delay(100);
     }
   }
@@ -111,14 +111,4 @@ async function untilListening(database: Database): Promise<void> {
     assert.ok(tries < 200, "it does not listen");
     await delay(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  // as: a server that listens on a port has an address of this form
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

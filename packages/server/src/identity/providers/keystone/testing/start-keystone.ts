@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isObject } from "@entrepot/oci/json-object";
+import { freePorts } from "../../../../storage/blob-store/testing/start-object-server.ts";
 
 /** A real Keystone on this machine alone. */
 export interface Keystone {
@@ -26,7 +26,7 @@ export function missingKeystone(): string | undefined {
 export async function startKeystone(): Promise<Keystone> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-keystone-"));
   await chmod(folder, 0o755);
-  const port = await freePort();
+  const port = await freePorts(1);
   const child = spawn("bash", [join(import.meta.dirname, "keystone.sh"), folder, String(port)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -74,14 +74,4 @@ async function signIn(origin: string): Promise<string> {
   await reply.body?.cancel();
   assert.equal(reply.status, 201);
   return reply.headers.get("x-subject-token") ?? "";
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
 }
