@@ -7,7 +7,7 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const startLimitMs = 30_000;
+const startLimitMs = 90_000;
 const stopLimitMs = 15_000;
 
 /** Starts a daemon and waits until `isReady`; throws with what it logged when that does not come. */

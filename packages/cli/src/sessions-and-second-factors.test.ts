@@ -65,8 +65,8 @@ describe("entrepot session and mfa", () => {
     assert.equal(begun.code, 0, begun.stderr);
     const [, secret = "", ticket = ""] =
       /secret +(\S+)\nuri +otpauth:\/\/\S+\nticket +(\S+)/.exec(begun.stdout) ?? [];
-    const code = totpCodeAt(secret, Date.now()); // oxlint-disable-line no-restricted-properties -- the registry has the system's clock
     assert.equal((await own("add-totp", "--ticket", ticket)).code, 2);
+    const code = totpCodeAt(secret, Date.now()); // oxlint-disable-line no-restricted-properties -- the registry has the system's clock
     const added = await own("add-totp", "--ticket", ticket, "--app-code", code);
     assert.equal(added.code, 0, added.stderr);
     const codes = added.stdout.trim().split("\n");

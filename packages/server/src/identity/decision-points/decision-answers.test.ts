@@ -32,7 +32,7 @@ eachDatabase((open) => {
     const { instance, server } = await openWorld(
       t,
       await open(t),
-      { timeoutMs: 300 },
+      { timeoutMs: 1_500 },
       { tokenLifetimeMs: 3_600_000 },
     );
     server.rights.set("u-1 syn1/a", ["pull"]);

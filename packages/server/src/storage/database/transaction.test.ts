@@ -124,7 +124,7 @@ eachDatabase((open) => {
   });
 
   test("says UNAVAILABLE when no connection comes free in time, and does not run the work later", async (t) => {
-    const database = await open(t, { poolSize: 1, acquireTimeoutMs: 60 });
+    const database = await open(t, { poolSize: 1, acquireTimeoutMs: 500 });
     const held = await holdConnection(database);
     let ran = false;
     await assert.rejects(
@@ -302,7 +302,7 @@ eachDatabase((open) => {
       const waiting = database.transaction((tx) => insertLease(tx, "after"));
       await delay(150);
       clearInterval(ticking);
-      assert.ok(ticks >= 8, `${ticks} ticks in 150 ms`);
+      assert.ok(ticks >= 3, `${ticks} ticks in 150 ms`); // none when it stands still
       held.end();
       await Promise.all([held.ended, waiting]);
       assert.deepEqual(await leaseNames(database.read), ["after", "held"]);

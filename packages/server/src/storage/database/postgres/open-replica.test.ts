@@ -158,10 +158,12 @@ test("a replica that says nothing is waited for half a second, then left alone",
   const startMs = performance.now();
   const looks = await Promise.all(Array.from({ length: 20 }, () => look(database)));
   assert.ok(looks.every(({ isAside }) => !isAside));
-  assert.ok(performance.now() - startMs < 2_500);
-  const againMs = performance.now();
+  // Several deadlines one after the other would be ten seconds.
+  assert.ok(performance.now() - startMs < 5_000);
+  const { failed = 0 } = database.replica?.outcomes() ?? {};
+  assert.ok(failed > 0);
   await look(database);
-  assert.ok(performance.now() - againMs < 450, "not waited for again");
+  assert.equal(database.replica?.outcomes().failed, failed, "not waited for again");
 });
 
 test("a read that fails on the replica is made on the primary", async (t) => {
