@@ -38,21 +38,28 @@ interface TestLike {
 
 async function storm(t: TestLike, databaseUrl: string | undefined): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "entrepot-storm-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
+  const removeData = () => rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   const server: ServerProcess = await startServer({
     dataDir,
     port: await freePort(),
     settings: { ...settings, ...(databaseUrl === undefined ? {} : { ENTREPOT_DATABASE_URL: databaseUrl }) },
   });
+  // In this order: what is added first is done first.
   t.after(() => server.stop("SIGKILL"));
+  t.after(removeData);
   const session = openSession(server.origin, administrator);
   // Few contents, so that everybody pushes, mounts and deletes the same ones.
   const pool = Array.from({ length: 12 }, (_, index) => randomContent(1_000 + index * 5_000));
-  const until = performance.now() + stormSeconds * 1_000;
+  const startedAt = performance.now();
   const counts = { pushes: 0, mounts: 0, deletes: 0 };
-  await Promise.all(Array.from({ length: actors }, (_, actor) => act(session, pool, actor, until, counts)));
+  // Longer on a machine that does much else, until it was a storm.
+  const isOver = () => {
+    const lastedMs = performance.now() - startedAt;
+    return lastedMs > stormSeconds * 1_000 && (isStorm(counts) || lastedMs > (stormSeconds + 90) * 1_000);
+  };
+  await Promise.all(Array.from({ length: actors }, (_, actor) => act(session, pool, actor, isOver, counts)));
   t.diagnostic(`${counts.pushes} pushes, ${counts.mounts} mounts, ${counts.deletes} deletes`);
-  assert.ok(counts.pushes > 20 && counts.deletes > 5, "the storm was one");
+  assert.ok(isStorm(counts), "the storm was one");
 
   const pulled = await pullEverything(session);
   t.diagnostic(`${pulled} manifests pulled whole afterwards`);
@@ -73,14 +80,18 @@ async function storm(t: TestLike, databaseUrl: string | undefined): Promise<void
   assert.doesNotMatch(server.output(), /"level":"error"/, "no error was logged");
 }
 
+function isStorm({ pushes, deletes }: { readonly pushes: number; readonly deletes: number }): boolean {
+  return pushes > 20 && deletes > 5;
+}
+
 async function act(
   session: RegistrySession,
   pool: readonly Content[],
   actor: number,
-  until: number,
+  isOver: () => boolean,
   counts: { pushes: number; mounts: number; deletes: number },
 ): Promise<void> {
-  for (let round = 0; performance.now() < until; round++) {
+  for (let round = 0; !isOver(); round++) {
     const repository = pick(repositories);
     const chance = Math.random();
     if (chance < 0.55) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -56,7 +56,7 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   for (let kill = 0; kill < kills; kill += 1) {
     const mover = startMove(place, []);
     // From the moment when it has begun to work, however long a start takes here.
-    while (mover.child.exitCode === null && !mover.printed.stderr.includes("copying")) await wait(5);
+    while (isRunning(mover.child) && !mover.printed.stderr.includes("copying")) await wait(5);
     await Promise.race([wait(Math.random() * lastsMs), mover.ended]);
     mover.child.kill("SIGKILL");
     const { code } = await mover.ended;
@@ -76,7 +76,7 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   const port = await freePort();
   const mover = startMove(place, ["--json"]);
   // One that was killed at its very end has moved everything already: then this one only opens the target.
-  while (!/copying|opening/.test(mover.printed.stderr) && mover.child.exitCode === null) await wait(10);
+  while (!/copying|opening/.test(mover.printed.stderr) && isRunning(mover.child)) await wait(10);
   const next = startServer({ dataDir, port, settings: { ENTREPOT_DATABASE_URL: target } });
   next.catch(() => undefined);
   const moved = await mover.ended;
@@ -229,6 +229,11 @@ async function pushSomething(session: RegistrySession): Promise<void> {
   for (const content of [config, layer])
     assert.equal(await session.pushBlob("acme/app", content, "put"), 201);
   assert.equal(await session.pushManifest("acme/app", "v1", manifestOf(config, [layer])), 201);
+}
+
+/** False also for one that its time limit has ended. */
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
 }
 
 function startMove(place: Place, flags: readonly string[]) {

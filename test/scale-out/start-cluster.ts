@@ -44,7 +44,6 @@ export interface ClusterOptions {
 
 export async function startCluster(t: TestContext, options: ClusterOptions): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-cluster-"));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   const { objects, databaseUrl } = options;
   const bucket = await createBucket(objects);
   const settings = {
@@ -70,14 +69,21 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
     const within = options.within?.(index);
     return startServer({ dataDir, port, settings: { ...stores, ...settings }, within });
   };
-  t.after(() => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))));
+  const ends: (() => Promise<unknown>)[] = [
+    () => rm(folder, { recursive: true, force: true, maxRetries: 3 }),
+    () => Promise.all(instances.map((instance) => instance.stop("SIGKILL"))),
+  ];
+  // What was started last ends first, and nobody writes into the folder any more when it goes.
+  t.after(async () => {
+    for (const end of ends.toReversed()) await end();
+  });
   for (let index = 0; index < options.instances; index++) ports.push(await freePort());
   // All at once, as an orchestrator starts them: one makes the tables and the administrator, the others wait for it or find them.
   const starting = await Promise.allSettled(ports.map(startOn));
   for (const started of starting) if (started.status === "fulfilled") instances.push(started.value);
   for (const started of starting) if (started.status === "rejected") throw started.reason;
   const addresses = ports.map((port, index) => `${options.within?.(index)?.address ?? "127.0.0.1"}:${port}`);
-  const origin = await startBalancer(t, folder, addresses);
+  const origin = await startBalancer(ends, folder, addresses);
   return {
     origin,
     instances,
@@ -91,7 +97,11 @@ export async function startCluster(t: TestContext, options: ClusterOptions): Pro
 }
 
 /** Tells the address of an nginx that sends each request to the next instance, whatever it is about. */
-async function startBalancer(t: TestContext, folder: string, addresses: readonly string[]): Promise<string> {
+async function startBalancer(
+  ends: (() => Promise<unknown>)[],
+  folder: string,
+  addresses: readonly string[],
+): Promise<string> {
   const port = await freePort();
   const config = join(folder, "nginx.conf");
   await writeFile(
@@ -115,7 +125,8 @@ http {
 `,
   );
   const child = spawn(nginx, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] });
-  t.after(async () => {
+  ends.push(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     // Not SIGKILL: its worker would live on.
     child.kill("SIGTERM");
