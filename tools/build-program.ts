@@ -90,7 +90,9 @@ function removeOldParts(folder: string, current: ReadonlySet<string>, replaced: 
     if (current.has(file)) continue;
     const path = join(folder, file);
     if (replaced.includes(file)) utimesSync(path, now, now);
-    else if (now.getTime() - statSync(path).mtimeMs > dayMs) rmSync(path, { force: true });
+    // Absent: another start has removed it in between.
+    else if (now.getTime() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > dayMs)
+      rmSync(path, { force: true });
   }
 }
 
