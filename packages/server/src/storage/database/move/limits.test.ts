@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { eachDatabase } from "../testing/each-database.ts";
 import { insertRepository } from "../testing/rows.ts";
 import { readSourceMove } from "./move-state.ts";
@@ -49,6 +50,38 @@ eachDatabase((open) => {
       assert.equal(readSourceMove(db), undefined);
       await database.transaction((tx) => insertRepository(tx, `acme/after-${at}`));
     }
+  });
+
+  test("a PostgreSQL to which no connection can be made any more holds writers no longer than the last step may", async (t) => {
+    const { file, db, database } = await openSource(t);
+    const router = await openRouter(t, await open.url(t));
+    let heldMs = 0;
+    const unreachable = optionsOf(file, openTestTarget(t, router.url), {
+      cutOverLimitMs: 300,
+      onStep: async (step) => {
+        if (step !== "cut over") return;
+        router.leadNowhere();
+        await wait(200); // so that it is known that the connection is gone
+      },
+    });
+    db.exec("pragma busy_timeout = 0");
+    let heldSince: number | undefined;
+    const looking = setInterval(() => {
+      try {
+        db.exec("begin immediate; rollback");
+        heldSince = undefined;
+      } catch {
+        heldSince ??= performance.now();
+        heldMs = Math.max(heldMs, performance.now() - heldSince);
+      }
+    }, 20);
+    t.after(() => clearInterval(looking));
+    await assert.rejects(moveToPostgres(unreachable), { code: "UNAVAILABLE" });
+    // A connection may take five seconds.
+    assert.ok(heldMs < 3_000, `${heldMs} ms`);
+    t.diagnostic(`writers waited ${Math.round(heldMs)} ms`);
+    assert.equal(readSourceMove(db), undefined);
+    await database.transaction((tx) => insertRepository(tx, "acme/goes-on"));
   });
 
   test("more than a million changes that wait for the last steps are refused", async (t) => {

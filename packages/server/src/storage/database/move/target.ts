@@ -1,4 +1,4 @@
-import type { PoolClient, QueryResult } from "pg";
+import type { Pool, PoolClient, QueryResult } from "pg";
 import { AppError } from "../../../lib/app-error.ts";
 import type { Log } from "../../../lib/log.ts";
 import { connectionLost, endsConnection, translateDatabaseError } from "../database-error.ts";
@@ -66,9 +66,7 @@ export function openTarget(
         client?.release(true);
       };
       try {
-        client = await pool.connect();
-        if (signal?.aborted === true) client.release(true);
-        signal?.throwIfAborted();
+        client = await connect(pool, signal);
         signal?.addEventListener("abort", cut, { once: true });
         return await run(work, askerOf(client, statementLimitMs), durable);
       } catch (error) {
@@ -83,6 +81,26 @@ export function openTarget(
     },
     close: () => pool.end(),
   };
+}
+
+/** Waits for a connection no longer than the signal lets it: the caller may hold what others wait for. */
+async function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
+  const connecting = pool.connect();
+  if (signal === undefined) return connecting;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await Promise.race([connecting, aborted]);
+  } catch (error) {
+    connecting.then(
+      (late) => late.release(true),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
 }
 
 type Ask = (text: string, values?: readonly unknown[]) => Promise<QueryResult<TargetRow>>;
@@ -107,7 +125,8 @@ function translated(error: unknown, isLost: boolean): unknown {
   const told = translateDatabaseError(error);
   if (told !== error || !isLost || !(error instanceof Error) || "severity" in error) return told;
   // What pg reports of sockets: with the system's code, or in words of its own.
-  return "code" in error || /^(Connection terminated|Query read timeout)/.test(error.message)
+  return "code" in error ||
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect)/.test(error.message)
     ? connectionLost(error)
     : error;
 }

@@ -42,7 +42,12 @@ export async function openRouter(t: TestContext, url: string) {
   const { host = "", port = 5432, database, user } = parseIntoClientConfig(url);
   const all = new Set<Socket>();
   const known = new Set<Socket>();
+  let isNowhere = false;
   const server = createServer((near) => {
+    if (isNowhere) {
+      all.add(near.on("error", () => undefined));
+      return;
+    }
     const far = host?.startsWith("/")
       ? connect(`${host}/.s.PGSQL.${port}`)
       : connect(Number(port), host ?? "");
@@ -66,5 +71,10 @@ export async function openRouter(t: TestContext, url: string) {
   return {
     url: `postgres://${user ?? "postgres"}@127.0.0.1:${address.port}/${database}`,
     forget: () => known.clear(),
+    /** Ends the connections; new ones are taken and not answered. */
+    leadNowhere() {
+      isNowhere = true;
+      for (const socket of all) socket.destroy();
+    },
   };
 }
