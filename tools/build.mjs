@@ -4,7 +4,7 @@ try {
   await buildProgram();
 } catch (error) {
   const reasons = {
-    ERR_MODULE_NOT_FOUND: "a package that builds it is not installed: npm ci --include=dev",
+    ERR_MODULE_NOT_FOUND: "a package that builds it is not installed: npm ci",
     EACCES: "this user may not write here: run `npm run build` as the owner of the checkout",
     EROFS: "nobody may write here: run `npm run build` before the checkout is made read-only",
   };

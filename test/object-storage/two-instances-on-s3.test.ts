@@ -141,7 +141,7 @@ describe("two instances on PostgreSQL and S3", { skip: missing ?? false }, () =>
     assert.equal(contentOf(Buffer.from(await all.arrayBuffer())).digest, large.digest);
 
     const changed = [
-      address.replace(/X-Amz-Signature=..../, "X-Amz-Signature=0000"),
+      address.replace(/X-Amz-Signature=.{8}/, `X-Amz-Signature=${"0".repeat(8)}`),
       address.replace(/X-Amz-Expires=\d+/, "X-Amz-Expires=604800"),
       // No digest has these: what is altered is never what it was.
       address.replace(/(registry\/)[0-9a-f]{2}/, "$1zz"),

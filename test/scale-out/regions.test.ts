@@ -174,7 +174,7 @@ async function begin(t: TestContext): Promise<World> {
     ENTREPOT_STORAGE_ACCESS_KEY: objects.keys.accessKey,
     ENTREPOT_STORAGE_SECRET_KEY: objects.keys.secretKey,
     ENTREPOT_SECRET_KEY: "5c".repeat(32),
-    ENTREPOT_GC_GRACE_SECONDS: "25",
+    ENTREPOT_GC_GRACE_SECONDS: "45",
     ENTREPOT_GC_INTERVAL_SECONDS: "1",
   };
   const start = async (region: string) => {
