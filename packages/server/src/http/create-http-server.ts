@@ -5,7 +5,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { AppError } from "../lib/app-error.ts";
 import { createBodyCheck } from "./check-body.ts";
 import { type Connections, trackConnections } from "./connections.ts";
@@ -13,12 +13,13 @@ import { type HandlerDeps, handleRequest } from "./handle-request.ts";
 import type { HttpDeps, TlsFiles } from "./http-deps.ts";
 import { declareHttpMetrics } from "./http-metrics.ts";
 import { createRateLimiter, type RateLimits } from "./limit-rate.ts";
+import { listenOn } from "./listen-on.ts";
 import { createMatcher } from "./match-path.ts";
 import { createPooledBlobSender } from "./pooled-blob-sender.ts";
 import { createSendfileBlobSender, loadSendfile } from "./sendfile-blob-sender.ts";
 
 export interface HttpServer {
-  /** Begins to listen and tells the port. `::` takes every interface; where there is no IPv6, IPv4 alone. */
+  /** As `listenOn`. */
   listen(port: number, host: string): Promise<number>;
   /**
    * Takes no more connections, closes those without a request at once, lets requests under way finish, cuts the rest after `deadlineMs`.
@@ -77,14 +78,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   });
 
   return {
-    async listen(port, host) {
-      try {
-        return await listenOn(server, port, host);
-      } catch (error) {
-        if (host === "::" && meansNoIpv6(error)) return listenOn(server, port, "0.0.0.0");
-        throw error;
-      }
-    },
+    listen: (port, host) => listenOn(server, port, host),
     drain(deadlineMs) {
       draining = true;
       return new Promise((resolve) => {
@@ -164,23 +158,6 @@ function createServer(deps: HttpDeps): Server | TlsServer {
   server.maxConnections = limits.maxConnections + politeConnections;
   server.setTimeout(limits.idleTimeoutMs);
   return server;
-}
-
-/** A kernel without IPv6 has no such addresses; one in which it is switched off has none to give. */
-function meansNoIpv6(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL";
-}
-
-function listenOn(server: Server | TlsServer, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host, backlog: 1_024 }, () => {
-      server.off("error", reject);
-      // as: a server that listens on a port has an address of this kind
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
 }
 
 /** What is no request has no reply of ours, only a status. */
