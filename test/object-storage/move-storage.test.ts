@@ -5,11 +5,11 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
+import { freePorts } from "@entrepot/server/lib/testing/free-ports";
 import { createBucket } from "@entrepot/server/storage/blob-store/testing/create-bucket";
 import { startGcsDouble } from "@entrepot/server/storage/blob-store/testing/gcs-double";
 import { missingAzurite, startAzurite } from "@entrepot/server/storage/blob-store/testing/start-azurite";
 import {
-  freePorts,
   missingObjectServer,
   startObjectServer,
 } from "@entrepot/server/storage/blob-store/testing/start-object-server";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { freePorts } from "@entrepot/server/storage/blob-store/testing/start-object-server";
+import { freePorts } from "@entrepot/server/lib/testing/free-ports";
 import { buildProgram } from "../../tools/build-program.ts";
 
 /** One server process of this checkout, run as `npm start` runs it. */

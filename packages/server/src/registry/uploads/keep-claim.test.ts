@@ -112,12 +112,7 @@ eachDatabase((open) => {
   ] as const) {
     test(`${what} that was on its way for so long that another took over is taken back`, async (t) => {
       const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
-      let meanwhile: (() => Promise<unknown>) | undefined;
-      const arrive = async () => {
-        const happen = meanwhile;
-        meanwhile = undefined;
-        await happen?.();
-      };
+      const meanwhile = happensOnce();
       const answer = (isLate: boolean) => {
         if (isLate && ends instanceof Error) throw ends;
       };
@@ -125,16 +120,16 @@ eachDatabase((open) => {
         ...medium,
         put: async (key, bytes) => {
           const copy = Buffer.from(bytes);
-          const isLate = meanwhile !== undefined;
-          await arrive();
+          const isLate = meanwhile.isDue();
+          await meanwhile.happen();
           await medium.put(key, copy);
           answer(isLate);
         },
         begin: async (key) => {
           const object = await medium.begin(key);
           const complete = async () => {
-            const isLate = meanwhile !== undefined;
-            await arrive();
+            const isLate = meanwhile.isDue();
+            await meanwhile.happen();
             await object.complete();
             answer(isLate);
           };
@@ -143,10 +138,10 @@ eachDatabase((open) => {
       };
       const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
       await append("ab");
-      meanwhile = async () => {
+      meanwhile.do(async () => {
         registry.advance(9_000);
         await append("cd", elsewhere);
-      };
+      });
       await assert.rejects(append("x".repeat(sizeBytes)), ends);
       assert.equal(await append("ef", elsewhere), 6);
       await close("abcdef", elsewhere);
@@ -157,25 +152,23 @@ eachDatabase((open) => {
   test("what is taken back is nothing that another goes on with: it stays whole, also when the upload is a blob by then", async (t) => {
     for (const isClosed of [false, true]) {
       const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
-      let meanwhile: (() => Promise<unknown>) | undefined;
+      const meanwhile = happensOnce();
       const slow: ObjectMedium = {
         ...medium,
         put: async (key, bytes) => {
           await medium.put(key, Buffer.from(bytes));
           // It has arrived, replacing what lay there, but who sent it is frozen.
-          const happen = meanwhile;
-          meanwhile = undefined;
-          await happen?.();
+          await meanwhile.happen();
         },
       };
       const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
       await append("ab");
       const rest = "c".repeat(100);
-      meanwhile = async () => {
+      meanwhile.do(async () => {
         registry.advance(9_000);
         await append(rest, elsewhere);
         if (isClosed) await close(`ab${rest}`, elsewhere);
-      };
+      });
       await assert.rejects(append("xyz"), taken);
       if (!isClosed) await close(`ab${rest}`, elsewhere);
       // By one that remembers nothing.
@@ -186,13 +179,11 @@ eachDatabase((open) => {
 
   test("who was shown what another has written meanwhile, as a list came late, removes nothing of it", async (t) => {
     const medium = createMemoryMedium({ partBytes: 64, maxParts: 4 });
-    let meanwhile: (() => Promise<unknown>) | undefined;
+    const meanwhile = happensOnce();
     const slow: ObjectMedium = {
       ...medium,
       async *list(prefix) {
-        const happen = meanwhile;
-        meanwhile = undefined;
-        await happen?.();
+        await meanwhile.happen();
         yield* medium.list(prefix);
       },
     };
@@ -200,10 +191,10 @@ eachDatabase((open) => {
     const { registry, target, append, close, elsewhere } = started;
     await append("ab");
     for (const text of ["cd", "ef"]) {
-      meanwhile = async () => {
+      meanwhile.do(async () => {
         registry.advance(9_000);
         await append(text, elsewhere);
-      };
+      });
       const late = text === "cd" ? append("xyz") : cancelUpload(registry.deps, registry.call(), target);
       await assert.rejects(late, taken);
     }
@@ -212,15 +203,13 @@ eachDatabase((open) => {
 
   test("an object that is full before the request ends is taken back as well", async (t) => {
     const medium = createMemoryMedium({ partBytes: 64, maxParts: 2 });
-    let meanwhile: (() => Promise<unknown>) | undefined;
+    const meanwhile = happensOnce();
     const slow: ObjectMedium = {
       ...medium,
       begin: async (key) => {
         const object = await medium.begin(key);
         const complete = async () => {
-          const happen = meanwhile;
-          meanwhile = undefined;
-          await happen?.();
+          await meanwhile.happen();
           await object.complete();
         };
         return { ...object, complete };
@@ -228,10 +217,10 @@ eachDatabase((open) => {
     };
     const { registry, append, close, elsewhere } = await start(t, async () => createObjectBlobStore(slow));
     await append("ab");
-    meanwhile = async () => {
+    meanwhile.do(async () => {
       registry.advance(9_000);
       await append("cd", elsewhere);
-    };
+    });
     await assert.rejects(append("x".repeat(150)), taken);
     await close("abcd", elsewhere);
   });
@@ -378,4 +367,20 @@ function afterTransaction(deps: RegistryDeps, at: number, happen: () => Promise<
     if (transactions === at) await happen();
     return result;
   });
+}
+
+/** What somebody else does while a request is on its way: once, at the next one. */
+function happensOnce() {
+  let work: (() => Promise<unknown>) | undefined;
+  return {
+    do(next: () => Promise<unknown>) {
+      work = next;
+    },
+    isDue: () => work !== undefined,
+    async happen() {
+      const due = work;
+      work = undefined;
+      await due?.();
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import { Attribute, Change, Client } from "ldapts";
-import { freePorts } from "../../../storage/blob-store/testing/start-object-server.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 
 const run = promisify(execFile);
 const slapd = "/usr/sbin/slapd";

@@ -5,12 +5,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import { blobStoreContract, id } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { expectOneBlobOnly } from "../testing/altered-addresses.ts";
 import { expectNothingLeft, pushInChunks } from "../testing/push-in-chunks.ts";
 import { missingAzurite, startAzurite } from "../testing/start-azurite.ts";
-import { freePorts, type ObjectServer } from "../testing/start-object-server.ts";
+import type { ObjectServer } from "../testing/start-object-server.ts";
 
 const missing = missingAzurite();
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import { blobStoreContract, id, put, readAll, write } from "../blob-store.contract.ts";
 import type { BlobStore } from "../blob-store.ts";
 import { examineMedium } from "../objects/examine-medium.ts";
@@ -16,7 +17,6 @@ import { faultsOnceTests } from "../testing/faults-once.ts";
 import { createTestAccount, type GcsDouble, startGcsDouble } from "../testing/gcs-double.ts";
 import { expectBytes, expectNothingLeft, pushInChunks } from "../testing/push-in-chunks.ts";
 import { missingFakeGcs, startFakeGcs } from "../testing/start-fake-gcs.ts";
-import { freePorts } from "../testing/start-object-server.ts";
 
 async function withKeysFile<T>(text: string, work: (keysFile: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-gcs-"));

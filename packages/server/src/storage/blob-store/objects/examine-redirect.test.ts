@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
-import { freePorts } from "../testing/start-object-server.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import { examineRedirect } from "./examine-redirect.ts";
 import type { ObjectMedium } from "./object-medium.ts";
 

@@ -2,17 +2,13 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { systemClock } from "../../../lib/clock.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import { blobStoreContract, id, put } from "../blob-store.contract.ts";
 import { openBlobStore } from "../open-blob-store.ts";
 import { expectOneBlobOnly } from "../testing/altered-addresses.ts";
 import { startKeystone } from "../testing/keystone.ts";
 import { pushInChunks } from "../testing/push-in-chunks.ts";
-import {
-  freePorts,
-  missingObjectServer,
-  type ObjectServer,
-  startObjectServer,
-} from "../testing/start-object-server.ts";
+import { missingObjectServer, type ObjectServer, startObjectServer } from "../testing/start-object-server.ts";
 
 const missing = missingObjectServer("swift");
 const reply = { expiresSeconds: 60, contentType: "application/octet-stream", cacheControl: "private" };

@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import type { StorageKeys } from "../objects/storage-keys.ts";
 
 /** A real object store, on this machine alone, for the tests of one file. */
@@ -104,25 +103,4 @@ async function untilPrinted(stream: NodeJS.ReadableStream, word: string): Promis
   stream.on("end", () => reject(new Error(`the object store ended before it was ready: ${printed}`)));
   deadline.addEventListener("abort", () => reject(new Error("the object store did not become ready")));
   await promise;
-}
-
-/** The first of so many ports in a row that were free a moment ago. */
-export async function freePorts(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    // Below the range that the kernel hands out by itself.
-    const first = 20_000 + randomInt(10_000);
-    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
-    if (free.every(Boolean)) return first;
-  }
-  throw new Error("no free ports");
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const listening = new Promise<boolean>((resolve) => {
-    server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
-  });
-  const free = await listening;
-  if (free) await new Promise((resolve) => server.close(resolve));
-  return free;
 }

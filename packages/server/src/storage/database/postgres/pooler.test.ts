@@ -9,7 +9,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "kysely";
 import { silentLog } from "../../../lib/log.ts";
-import { freePorts } from "../../blob-store/testing/start-object-server.ts";
+import { freePorts } from "../../../lib/testing/free-ports.ts";
 import type { Database } from "../database.ts";
 import { openDatabase } from "../open-database.ts";
 import { sendNotice } from "../send-notice.ts";

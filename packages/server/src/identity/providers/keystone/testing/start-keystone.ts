@@ -6,7 +6,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isObject } from "@entrepot/oci/json-object";
-import { freePorts } from "../../../../storage/blob-store/testing/start-object-server.ts";
+import { freePorts } from "../../../../lib/testing/free-ports.ts";
 
 /** A real Keystone on this machine alone. */
 export interface Keystone {
