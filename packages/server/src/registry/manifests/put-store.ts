@@ -12,7 +12,7 @@ import type { Present } from "./check-references.ts";
 export interface BeforePut {
   readonly repositoryId: number;
   readonly present: Present;
-  /** Where those of the tags that are there point. */
+  /** Where those of the tags point that are there and held; one that came after they were held is not among them. */
   readonly tags: ReadonlyMap<string, TaggedManifest>;
 }
 
@@ -50,7 +50,7 @@ export async function lookBeforePut(
       )
       .orderBy("id"),
   );
-  const [repositories, , , pointed, blobs, manifests] = await sendTogether(tx, [
+  const [repositories, held, , pointed, blobs, manifests] = await sendTogether(tx, [
     lockRepositoryForPut(tx, put.repository),
     heldTags,
     heldManifests,
@@ -65,14 +65,18 @@ export async function lookBeforePut(
   ]);
   const repositoryId = repositories[0]?.id;
   if (repositoryId === undefined) return undefined;
+  const heldNames = new Set(held.map((row) => row.name));
   return {
     repositoryId,
     present: {
       blobs: new Set(blobs.map((row) => row.digest)),
       manifests: new Set(manifests.map((row) => row.digest)),
     },
+    // Each statement sees more than the one before: a tag that was made in between is nobody's, and may point elsewhere by the time it is written.
     tags: new Map(
-      pointed.map((row) => [row.name, { manifestId: row.manifest_id, digest: parseDigest(row.digest) }]),
+      pointed
+        .filter((row) => heldNames.has(row.name))
+        .map((row) => [row.name, { manifestId: row.manifest_id, digest: parseDigest(row.digest) }]),
     ),
   };
 }
