@@ -20,6 +20,14 @@ describe("the built program", () => {
     assert.ok(existsSync(join(folder, "server.js")));
   });
 
+  it("is made anew when a file of it is gone", async (t) => {
+    const folder = await ownFolder(t);
+    await buildProgram(folder);
+    await rm(join(folder, "entrepot.js"));
+    await buildProgram(folder);
+    assert.ok(existsSync(join(folder, "entrepot.js")));
+  });
+
   it("keeps what a new build has replaced for a day, as servers that run may load it still", async (t) => {
     const folder = await ownFolder(t);
     await mkdir(join(folder, "parts"), { recursive: true });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -52,7 +53,7 @@ export async function buildProgram(folder: string = join(root, "dist")): Promise
   const sources = stampOfSources();
   const stampFile = join(folder, ".stamp");
   const before = readStamp(stampFile);
-  if (before?.sources === sources) return;
+  if (before?.sources === sources && before.files.every((file) => existsSync(join(folder, file)))) return;
   const { rolldown } = await import("rolldown");
   const made = mkdtempSync(`${folder}.`);
   try {

@@ -6,7 +6,7 @@ import { markUnlinkedBlobs } from "../../registry/blobs/linked-blob-store.ts";
 import { removeManifest } from "../../registry/manifests/delete-manifest.ts";
 import { holdManifest, isHeld } from "../../registry/manifests/manifest-hold-store.ts";
 import { lockRepositoryForDelete } from "../../registry/repositories/repository-store.ts";
-import type { BlobStore } from "../../storage/blob-store/blob-store.ts";
+import type { BlobLocation, BlobStore } from "../../storage/blob-store/blob-store.ts";
 import type { Database, Tx } from "../../storage/database/database.ts";
 import { isForeignKeyViolation } from "../../storage/database/database-error.ts";
 import {
@@ -20,6 +20,7 @@ import {
   listPendingDeletions,
   type ManifestCandidate,
   type PendingDeletion,
+  postponeDeletions,
 } from "./garbage-store.ts";
 import { createPace, type KeepPace } from "./keep-pace.ts";
 
@@ -63,6 +64,8 @@ const sliceSize = 1_000;
 const removalsAtOnce = 4;
 /** Requests that looked a blob up just before its row went have this long to open it (or the grace, where that is shorter). */
 const maxOpenDelayMs = 60_000;
+/** What the store has refused to remove is asked for again so much later: locked objects, however many, are in nobody's way. */
+const refusedAgainMs = 600_000;
 const byCollector = byPartOfRegistry("garbage-collector");
 
 /**
@@ -212,8 +215,8 @@ interface Failure {
 }
 
 /**
- * Removes bytes, then their notes: a crash in between repeats the removals, which is no error. What the store refuses to remove stays noted, and what comes after it
- * is removed all the same; a batch of which nothing was removed ends it, as then the store is away.
+ * Removes bytes, then their notes: a crash in between repeats the removals, which is no error. What the store refuses to remove stays noted for a later
+ * pass, and what comes after it is removed all the same; a batch of which nothing was removed ends it, as then the store is away.
  */
 async function removeBytes(deps: GarbageDeps, round: Round): Promise<Removals> {
   let count = 0;
@@ -244,7 +247,7 @@ interface RemovedBatch {
 /** So many failures of a batch before anything of it was removed are enough to believe that the store is away. */
 const failuresInVain = 8;
 
-/** What was removed is forgotten, whatever became of the others. */
+/** What was removed is forgotten, whatever became of the others: these wait. */
 async function removeBatch(
   deps: GarbageDeps,
   batch: readonly PendingDeletion[],
@@ -252,11 +255,12 @@ async function removeBatch(
 ): Promise<RemovedBatch> {
   const removed: PendingDeletion[] = [];
   const owed: ((tx: Tx) => Promise<void>)[] = [];
-  const failures: unknown[] = [];
+  const refused: PendingDeletion[] = [];
+  let failure: Failure | undefined;
   const waiting = batch.values();
   const removeSome = async () => {
     for (const each of waiting) {
-      if (signal.aborted || (removed.length === 0 && failures.length >= failuresInVain)) return;
+      if (signal.aborted || (removed.length === 0 && refused.length >= failuresInVain)) return;
       try {
         const owe = deps.removeBytes
           ? await deps.removeBytes(each)
@@ -264,24 +268,27 @@ async function removeBatch(
         if (owe) owed.push(owe);
         removed.push(each);
       } catch (error) {
-        failures.push(error);
+        refused.push(each);
+        failure ??= { error };
       }
     }
   };
   await Promise.all(Array.from({ length: removalsAtOnce }, removeSome));
-  if (removed.length > 0) {
-    const forget = async (tx: Tx): Promise<void> => {
-      await forgetDeletions(
-        tx,
-        removed.map(({ location }) => location),
-      );
+  if (removed.length + refused.length > 0) {
+    const write = async (tx: Tx): Promise<void> => {
+      await forgetDeletions(tx, removed.map(locationOf));
+      await postponeDeletions(tx, refused.map(locationOf), deps.clock.nowMs() + refusedAgainMs);
       for (const owe of owed) await owe(tx);
     };
-    await deps.database.transaction(forget, { durable: false });
+    await deps.database.transaction(write, { durable: false });
   }
   return {
     removed: removed.length,
     bytes: removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    failure: failures.length === 0 ? undefined : { error: failures[0] },
+    failure,
   };
+}
+
+function locationOf({ location }: PendingDeletion): BlobLocation {
+  return location;
 }

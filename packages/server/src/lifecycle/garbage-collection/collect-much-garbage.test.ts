@@ -45,21 +45,33 @@ eachDatabase((open) => {
   });
 
   test("bytes that the store refuses to remove are told, tried again, and in nobody's way", async (t) => {
-    const registry = await openTestRegistry(open, t);
-    await floodWithGarbage(registry.database, { count: 200, repositories: 1, sizeBytes: 1 });
-    const locked = new Set<string>();
-    const removeBytes = async ({ location }: PendingDeletion) => {
-      if (locked.size < 3) locked.add(location);
-      if (locked.has(location)) throw new Error("the object is locked");
-      return undefined;
-    };
-    for (let pass = 0; pass < 2; pass += 1) {
+    // A few among others; and so many before all others that nothing is removed at first.
+    for (const lockedCount of [3, 30]) {
+      const registry = await openTestRegistry(open, t);
+      await floodWithGarbage(registry.database, { count: 200, repositories: 1, sizeBytes: 1 });
+      const locked = new Set<string>();
+      const removeBytes = async ({ location }: PendingDeletion) => {
+        if (locked.size < lockedCount) locked.add(location);
+        if (locked.has(location)) throw new Error("the object is locked");
+        return undefined;
+      };
       await assert.rejects(collect(registry, { graceMs: 0, removeBytes }), /locked/);
-      assert.equal((await countFloodLeft(registry.database.read)).bytes, locked.size);
+      // Eight or a few more each time, before anything is removed.
+      for (let asked = 0; asked < locked.size; ) {
+        asked = locked.size;
+        await collect(registry, { graceMs: 0, removeBytes }).catch((error: unknown) =>
+          assert.match(String(error), /locked/),
+        );
+      }
+      assert.equal((await countFloodLeft(registry.database.read)).bytes, lockedCount);
+      await collect(registry, { graceMs: 0, removeBytes }); // not asked for again at once
+      registry.advance(600_000);
+      await assert.rejects(collect(registry, { graceMs: 0, removeBytes }), /locked/);
+      locked.clear();
+      registry.advance(600_000);
+      await collect(registry, { graceMs: 0, removeBytes: async () => undefined });
+      assert.equal((await countFloodLeft(registry.database.read)).bytes, 0);
     }
-    locked.clear();
-    await collect(registry, { graceMs: 0, removeBytes: async () => undefined });
-    assert.equal((await countFloodLeft(registry.database.read)).bytes, 0);
   });
 
   test("a store that is away is not asked for everything; what was removed before is forgotten", async (t) => {
@@ -75,6 +87,7 @@ eachDatabase((open) => {
     assert.ok(calls > 50 && calls < 70, `${calls} calls`);
     const { bytes } = await countFloodLeft(registry.database.read);
     assert.equal(bytes, 150);
+    registry.advance(600_000);
     assert.deepEqual(await collect(registry, { graceMs: 0 }), { ...nothing, bytes });
   });
 });

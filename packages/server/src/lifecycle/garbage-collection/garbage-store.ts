@@ -239,6 +239,20 @@ export async function forgetDeletions(tx: Tx, locations: readonly BlobLocation[]
     .execute();
 }
 
+/** Lets bytes that could not be removed wait until then, behind all that others ask for. */
+export async function postponeDeletions(
+  tx: Tx,
+  locations: readonly BlobLocation[],
+  untilMs: number,
+): Promise<void> {
+  if (locations.length === 0) return;
+  await tx
+    .updateTable("blob_deletions")
+    .set({ not_before_ms: untilMs })
+    .where("location", "in", [...locations])
+    .execute();
+}
+
 export interface GarbageCounts {
   readonly manifests: number;
   readonly links: number;

@@ -45,6 +45,25 @@ eachDatabase((open) => {
     );
   });
 
+  test("a client that goes while it waits for a writer that hangs is waited for no more", async (t) => {
+    const { registry, target, append } = await openUpload(t);
+    const storage = Promise.withResolvers<void>();
+    const hung = holdUpload(registry.deps, registry.call(), target, () => storage.promise);
+    const client = new AbortController();
+    const second = holdUpload(
+      registry.deps,
+      registry.call({ signal: client.signal }),
+      target,
+      async () => {},
+    );
+    client.abort();
+    await assert.rejects(second, { code: "CONFLICT", message: /another request is writing/ });
+    const third = append("abc");
+    storage.resolve();
+    await hung;
+    assert.equal(await third, 3);
+  });
+
   test("stops a request that is still reading the bytes so far", async (t) => {
     const { registry, target, append } = await openUpload(t);
     await append("abc");

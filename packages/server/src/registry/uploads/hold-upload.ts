@@ -6,6 +6,7 @@ import type { UploadId } from "../../storage/blob-store/blob-store.ts";
 import { commitTogether } from "../../storage/database/send-together.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { claimMs, type KeptClaim, keepClaim, type Moment, momentNow } from "./keep-claim.ts";
+import { stillWriting } from "./upload-sessions.ts";
 import { askForUpload, claimUpload, releaseClaim, type Upload } from "./upload-store.ts";
 
 /** A holder learns within three seconds that another instance asks for the upload, and then needs a moment to keep what came. */
@@ -39,7 +40,7 @@ export function claimantOf(deps: RegistryDeps, call: Call): string {
 
 /**
  * Runs `work` as the only writer of the upload. A writer in this process that is still at it (its client is gone, or is the same and
- * has given up waiting) is stopped first. So is one on another instance, which is asked and waited for: `CONFLICT` when it has not let go after
+ * has given up waiting) is stopped first: `CONFLICT` when it has not ended after half a minute. So is one on another instance, which is asked and waited for: `CONFLICT` when it has not let go after
  * some five seconds, as it is gone without a word or waits for its disk or bucket. Throws `BLOB_UPLOAD_UNKNOWN` when the repository has no such
  * upload. The claim is given back in every case, unless the work says that it has ended.
  */
@@ -49,7 +50,7 @@ export async function holdUpload<T>(
   target: { readonly repository: RepositoryName; readonly id: UploadId; readonly committing?: Digest },
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
-  return inSession(deps, target.id, async (session) => {
+  return inSession(deps, call, target.id, async (session) => {
     const claimant = claimantOf(deps, call);
     const claimed = await claim(deps, call, target, claimant, session);
     return whileClaimed(deps, call, { ...claimed, claimant }, session, work);
@@ -64,15 +65,18 @@ export async function holdFresh<T>(
   work: (held: HeldUpload) => Promise<T>,
 ): Promise<T> {
   const claimed = { ...fresh, claimant: claimantOf(deps, call), triedBefore: undefined };
-  return inSession(deps, fresh.upload.id, (session) => whileClaimed(deps, call, claimed, session, work));
+  return inSession(deps, call, fresh.upload.id, (session) =>
+    whileClaimed(deps, call, claimed, session, work),
+  );
 }
 
 async function inSession<T>(
   deps: RegistryDeps,
+  call: Call,
   id: UploadId,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const session = await deps.sessions.enter(id);
+  const session = await deps.sessions.enter(id, call.signal);
   try {
     return await work(session.signal);
   } finally {
@@ -124,9 +128,7 @@ async function claim(
     if (pauses === 0) await ask(deps, target.id);
     await deps.sessions.pause();
   }
-  throw new AppError("CONFLICT", "another request is writing to this upload; wait for it or try again", {
-    retryAfterSeconds: Math.ceil(claimMs / 1_000),
-  });
+  throw stillWriting();
 }
 
 async function ask(deps: RegistryDeps, id: UploadId): Promise<void> {

@@ -15,9 +15,13 @@ export interface UploadSessions {
   keepHash(id: UploadId, offsetBytes: number, hash: Hash): void;
   /**
    * Becomes the only writer of the upload in this process. Whoever writes is told to stop and waited for; tells a signal that fires
-   * when the next one comes, and `done`, to be called when the writing has ended in any way.
+   * when the next one comes, and `done`, to be called when the writing has ended in any way. `CONFLICT` when the other has not ended after half a
+   * minute, as its storage hangs, or when `gone` fires.
    */
-  enter(id: UploadId): Promise<{ readonly signal: AbortSignal; readonly done: () => void }>;
+  enter(
+    id: UploadId,
+    gone: AbortSignal,
+  ): Promise<{ readonly signal: AbortSignal; readonly done: () => void }>;
   /** The quarter of a second between two looks whether another process has let go of an upload. */
   readonly pause: () => Promise<void>;
 }
@@ -28,6 +32,8 @@ interface Writer {
 }
 
 const maxHashes = 2_000;
+/** Longer than what a request to an object store may take. */
+const maxWaitMs = 30_000;
 
 /** `pause` is given by tests, which do not sleep. */
 export function createUploadSessions(pause: UploadSessions["pause"] = () => wait(250)): UploadSessions {
@@ -42,10 +48,10 @@ export function createUploadSessions(pause: UploadSessions["pause"] = () => wait
       return kept !== undefined && kept.offsetBytes === offsetBytes ? kept.hash : undefined;
     },
     keepHash: (id, offsetBytes, hash) => void hashes.set(id, { offsetBytes, hash }),
-    async enter(id) {
+    async enter(id, gone) {
       for (let before = writers.get(id); before !== undefined; before = writers.get(id)) {
         before.abort.abort(startedAgain());
-        await before.ended;
+        await endOf(before, gone);
       }
       const abort = new AbortController();
       const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -60,6 +66,23 @@ export function createUploadSessions(pause: UploadSessions["pause"] = () => wait
       };
     },
   };
+}
+
+async function endOf({ ended }: Writer, gone: AbortSignal): Promise<void> {
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const limit = AbortSignal.any([gone, AbortSignal.timeout(maxWaitMs)]);
+  const giveUp = (): void => reject(stillWriting());
+  limit.addEventListener("abort", giveUp, { once: true });
+  if (limit.aborted) giveUp();
+  await Promise.race([ended, givenUp]).finally(() => limit.removeEventListener("abort", giveUp));
+}
+
+/** Another request for the upload is at it, here or elsewhere, and does not end. */
+export function stillWriting(): AppError {
+  return new AppError("CONFLICT", "another request is writing to this upload; wait for it or try again", {
+    // By then the claim of an instance that is gone has lapsed.
+    retryAfterSeconds: 9,
+  });
 }
 
 function startedAgain(): AppError {
