@@ -16,7 +16,9 @@ import { createRateLimiter, type RateLimits } from "./limit-rate.ts";
 import { listenOn } from "./listen-on.ts";
 import { createMatcher } from "./match-path.ts";
 import { createPooledBlobSender } from "./pooled-blob-sender.ts";
-import { createSendfileBlobSender, loadSendfile } from "./sendfile-blob-sender.ts";
+import { loadKernelCalls } from "./sendfile/kernel-calls.ts";
+import { createSendfileBlobSender } from "./sendfile/sendfile-blob-sender.ts";
+import { createTransferThread } from "./sendfile/transfer-thread.ts";
 
 export interface HttpServer {
   /** As `listenOn`. */
@@ -98,8 +100,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
 }
 
 async function createHandlerDeps(deps: HttpDeps, connections: Connections): Promise<HandlerDeps> {
-  const sendfile =
-    deps.sendfile === "auto" && deps.tls === undefined ? await loadSendfile(deps.log) : undefined;
+  const { log } = deps;
+  const kernel = deps.sendfile === "auto" && deps.tls === undefined ? await loadKernelCalls(log) : undefined;
   const pooled = createPooledBlobSender();
   const bodyChecks = new Map(
     deps.endpoints.flatMap((endpoint) => {
@@ -112,7 +114,10 @@ async function createHandlerDeps(deps: HttpDeps, connections: Connections): Prom
     match: createMatcher(deps.endpoints),
     rateLimiter: createRateLimiter(deps.rateLimits ?? unlimited, deps.clock),
     bodyChecks,
-    sender: sendfile === undefined ? pooled : createSendfileBlobSender(sendfile, pooled),
+    sender:
+      kernel === undefined
+        ? pooled
+        : createSendfileBlobSender(kernel.sendfile, createTransferThread(kernel, log), pooled),
     httpMetrics: declareHttpMetrics(deps.metrics, () => connections.count()),
   };
 }

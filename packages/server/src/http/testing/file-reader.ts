@@ -8,6 +8,7 @@ import type { BlobReader } from "../../storage/blob-store/blob-store.ts";
 /** A file with bytes that differ everywhere, and readers of it that are counted. */
 export interface TestFile {
   readonly bytes: Buffer;
+  readonly path: string;
   openReader(): Promise<BlobReader>;
   /** Readers that are open now. */
   openReaders(): number;
@@ -25,6 +26,7 @@ export async function createTestFile(context: TestContext, sizeBytes: number): P
   let readBytes = 0;
   return {
     bytes,
+    path,
     openReaders: () => openReaders,
     readBytes: () => readBytes,
     async openReader() {
