@@ -80,7 +80,8 @@ function run() {
         ...transfers.flatMap(({ socketFd }) => [socketFd, writable]),
       ]);
     }
-    poll(polled, polled.length / 2, waitMs);
+    // Nothing to do, or a signal came: then the answers are those of the last time.
+    if (poll(polled, polled.length / 2, waitMs) <= 0) continue;
     const nowMs = performance.now();
     for (const [index, transfer] of listed.entries()) {
       if (polled[2 * index + 3] >> 16 !== 0) work(transfer, nowMs);
