@@ -19,7 +19,7 @@ export function doctorCommand(contextOf: ContextOf): Command {
   return new Command("doctor")
     .summary("check an installation, or a registry from outside")
     .description(
-      "Checks what the registry needs on this machine: runtime, configuration, database, storage, free space, port. With --registry it checks a registry as its clients see it instead. Exit code 1 when anything is wrong.",
+      "Checks what the registry needs on this machine: runtime, configuration, database, storage, free space, open files, port. With --registry it checks a registry as its clients see it instead. Exit code 1 when anything is wrong.",
     )
     .option("--registry <host>", "check this registry from outside: answer, clock, token service")
     .option("--push-to <name>", "with --registry: also push, read and delete a small blob in this repository")

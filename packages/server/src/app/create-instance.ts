@@ -8,6 +8,7 @@ import type { Tracing } from "../lib/tracing.ts";
 import { traceEndpoints } from "../operations/tracing/with-tracing.ts";
 import type { FirstAdministrator } from "./announce.ts";
 import { assembleAreas } from "./assemble-areas.ts";
+import { checkOpenFiles } from "./check-open-files.ts";
 import { gatherEndpoints } from "./gather-endpoints.ts";
 import { refuseChangesOnceMoved, watchForMove } from "./moved-database.ts";
 import { openStores } from "./open-stores.ts";
@@ -96,6 +97,7 @@ export async function createInstance(config: Config, log: Log): Promise<Instance
   };
   // What works in the background would go by what was true before the move, and remove what others keep.
   const stopWatching = watchForMove(stores.database, log, stopBackgroundWork);
+  void checkOpenFiles(config).catch((error: Error) => log.warn({}, error.message));
   log.info({ port, instanceId, engine: stores.database.engine }, "listening");
   return {
     port,

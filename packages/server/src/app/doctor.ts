@@ -10,6 +10,7 @@ import { ownStorageOf } from "../config/region-settings.ts";
 import { ConfigError } from "../config/setting-error.ts";
 import { silentLog } from "../lib/log.ts";
 import { checkObjectStore } from "./check-object-store.ts";
+import { checkOpenFiles } from "./check-open-files.ts";
 import { openStores } from "./open-stores.ts";
 
 /** One thing that was looked at, with a sentence for the operator either way. */
@@ -22,7 +23,7 @@ export interface Finding {
 const lowSpaceBytes = 1_073_741_824;
 
 /**
- * Looks at everything the registry needs before or while it runs: configuration, database, storage, free space, port. Changes nothing but makes
+ * Looks at everything the registry needs before or while it runs: configuration, database, storage, free space, open files, port. Changes nothing but makes
  * folders and tables that are missing, as a start would. Never throws: what fails is a finding.
  */
 export async function checkInstallation(options: {
@@ -60,6 +61,7 @@ export async function checkInstallation(options: {
     });
   }
   await look("free space", async () => checkSpace(known));
+  await look("open files", async () => checkOpenFiles(known));
   await look("port", async () => checkPort(known));
   return findings;
 }
