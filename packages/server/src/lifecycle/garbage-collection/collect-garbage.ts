@@ -2,7 +2,7 @@ import { setImmediate as letOthers } from "node:timers/promises";
 import { byPartOfRegistry } from "../../activity/audit/record-audit.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
-import { markUnlinkedBlobs } from "../../registry/blobs/linked-blob-store.ts";
+import { holdLinkedBlobs, markUnlinkedBlobs } from "../../registry/blobs/linked-blob-store.ts";
 import { removeManifest } from "../../registry/manifests/delete-manifest.ts";
 import { holdManifest, isHeld } from "../../registry/manifests/manifest-hold-store.ts";
 import { lockRepositoryForDelete } from "../../registry/repositories/repository-store.ts";
@@ -160,6 +160,8 @@ async function collectLinks(deps: GarbageDeps, beforeMs: number, round: Round): 
       count += await deps.database.transaction(async (tx) => {
         if (!(await lockRepositoryForDelete(tx, repositoryId))) return 0;
         const digests = links.map((link) => link.digest);
+        await holdLinkedBlobs(tx, { repositoryId, digests });
+        await letOthers();
         const blobIds = await deleteUnnamedLinks(tx, { repositoryId, digests, beforeMs });
         await letOthers();
         await markUnlinkedBlobs(tx, blobIds, deps.clock.nowMs());

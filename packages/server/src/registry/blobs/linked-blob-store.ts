@@ -5,6 +5,7 @@ import { toVisibility } from "../../access/rights-store.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { engineOf } from "../../storage/database/engine-of.ts";
 import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
 import type { Statement } from "../../storage/database/send-together.ts";
@@ -183,26 +184,54 @@ export async function findManifestNaming(
   return row === undefined ? undefined : parseDigest(row.digest);
 }
 
-/** Takes the blob out of the repository; false when it was not there. The blob's own time starts if this was its last link. */
+/**
+ * Takes the blob out of the repository, which the caller holds (`lockRepositoryForDelete`); false when it was not there. The blob's own time starts if this was
+ * its last link.
+ */
 export async function unlinkBlob(
   tx: Tx,
   link: { readonly repositoryId: number; readonly digest: Digest; readonly nowMs: number },
 ): Promise<boolean> {
-  const removed = await tx
+  const blobIds = await holdLinkedBlobs(tx, { repositoryId: link.repositoryId, digests: [link.digest] });
+  if (blobIds.length === 0) return false;
+  await tx
     .deleteFrom("repository_blobs")
     .where("repository_id", "=", link.repositoryId)
     .where("digest", "=", link.digest)
-    .returning("blob_id")
-    .executeTakeFirst();
-  if (removed === undefined) return false;
-  await markUnlinkedBlobs(tx, [removed.blob_id], link.nowMs);
+    .execute();
+  await markUnlinkedBlobs(tx, blobIds, link.nowMs);
   await sendNotice(tx, "removal");
   return true;
 }
 
-/** Starts the time of those of the blobs that no repository links any more. */
+/**
+ * The blobs that lie under these digests in a repository that the caller holds, kept from being linked or unlinked elsewhere until the transaction ends: whoever
+ * removes links takes the blobs first, as whoever links one does.
+ */
+export async function holdLinkedBlobs(
+  tx: Tx,
+  links: { readonly repositoryId: number; readonly digests: readonly string[] },
+): Promise<readonly number[]> {
+  const linked = tx
+    .selectFrom("repository_blobs")
+    .select("blob_id")
+    .where("repository_id", "=", links.repositoryId)
+    .where("digest", "in", [...links.digests]);
+  // In one order, so that nobody waits for each other crosswise.
+  const blobs = tx.selectFrom("blobs").select("id").where("id", "in", linked).orderBy("id");
+  return (await forNoKeyUpdate(tx, blobs).execute()).map(({ id }) => id);
+}
+
+/** Starts the time of those of the blobs, given by rising ids, that no repository links any more. */
 export async function markUnlinkedBlobs(tx: Tx, blobIds: readonly number[], nowMs: number): Promise<void> {
   if (blobIds.length === 0) return;
+  // Of two that take the last links at once, neither sees what the other does: so one after the other, and the second looks when the first is done.
+  const held = tx
+    .selectFrom("blobs")
+    .select("id")
+    .where("id", "in", [...blobIds])
+    .orderBy("id");
+  if (engineOf(tx) === "postgres") await forNoKeyUpdate(tx, held).execute();
   await tx
     .updateTable("blobs")
     .set({ unreferenced_since_ms: nowMs })
@@ -264,12 +293,13 @@ export function scheduleBlobDeletion(
     .onConflict((conflict) => conflict.column("location").doNothing());
 }
 
-/** The blobs that a repository links. */
+/** The blobs that a repository links, by id. */
 export async function listLinkedBlobIds(tx: Tx, repositoryId: number): Promise<readonly number[]> {
   const rows = await tx
     .selectFrom("repository_blobs")
     .select("blob_id")
     .where("repository_id", "=", repositoryId)
+    .orderBy("blob_id")
     .execute();
   return rows.map((row) => row.blob_id);
 }

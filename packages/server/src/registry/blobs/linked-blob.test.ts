@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { deleteManifest } from "../manifests/delete-manifest.ts";
+import { findRepositoryId } from "../repositories/repository-store.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
 import {
   digestOf,
@@ -17,6 +19,7 @@ import {
 import { beforeTransaction } from "../testing/interrupt.ts";
 import { graceMs, openTestRegistry, type TestRegistry } from "../testing/open-test-registry.ts";
 import { deleteBlob } from "./delete-blob.ts";
+import { unlinkBlob } from "./linked-blob-store.ts";
 import { mountBlob } from "./mount-blob.ts";
 import { confirmLinkedBlob, getLinkedBlob, openLinkedBlob } from "./open-linked-blob.ts";
 
@@ -154,6 +157,24 @@ eachDatabase((open) => {
       registry.clock.nowMs(),
       "the client was told that it need not push",
     );
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("the last two links of a blob that go at once leave it to the collector", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    await push(registry, other, "abc");
+    const letGo = await holdTransaction(registry.database, async (tx) => {
+      const repositoryId = await findRepositoryId(tx, repository);
+      await unlinkBlob(tx, { repositoryId: repositoryId ?? 0, digest, nowMs: registry.clock.nowMs() });
+    });
+    const deleting = deleteBlob(registry.deps, byRegistry, { repository: other, digest });
+    await untilWaiting(registry.database, 1, deleting);
+    await letGo();
+    await deleting;
+    await checkInvariants(registry.database, registry.blobs);
   });
 });
 

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { mediaTypes } from "@entrepot/oci/media-types";
 import { OciError } from "@entrepot/oci/oci-error";
 import { parseReference } from "@entrepot/oci/reference";
-import { sql } from "kysely";
 import { byPartOfRegistry, byRegistry } from "../../activity/audit/record-audit.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
 import {
   bytesOf,
@@ -299,12 +298,12 @@ eachDatabase((open) => {
       await holdManifestRow(registry, second),
     ];
     const putMine = put(registry, repository, mine, ["new"]);
-    await waiting(registry, 1); // it has found no tag to hold, and has not looked where the tags point
+    await untilWaiting(registry.database, 1); // it has found no tag to hold, and has not looked where the tags point
     await put(registry, repository, first, ["new"]);
     const putSecond = put(registry, repository, second, ["new"]);
-    await waiting(registry, 2); // it holds the tag
+    await untilWaiting(registry.database, 2); // it holds the tag
     await letMine();
-    await waiting(registry, 2); // it writes
+    await untilWaiting(registry.database, 2); // it writes
     await letSecond();
     await Promise.all([putMine, putSecond]);
     await checkInvariants(registry.database, registry.blobs);
@@ -320,30 +319,11 @@ eachDatabase((open) => {
 });
 
 /** Holds the manifest's row, so that who puts it waits; what is returned lets it go. */
-async function holdManifestRow({ database }: TestRegistry, body: Uint8Array): Promise<() => Promise<void>> {
-  const held = Promise.withResolvers<void>();
-  const enough = Promise.withResolvers<void>();
-  const holding = database.transaction(async (tx) => {
+function holdManifestRow({ database }: TestRegistry, body: Uint8Array): Promise<() => Promise<void>> {
+  return holdTransaction(database, (tx) => {
     const row = tx.selectFrom("manifests").select("id").where("digest", "=", digestOf(body));
-    await forNoKeyUpdate(tx, row).executeTakeFirstOrThrow();
-    held.resolve();
-    await enough.promise;
+    return forNoKeyUpdate(tx, row).executeTakeFirstOrThrow();
   });
-  await Promise.race([held.promise, holding]);
-  return async () => {
-    enough.resolve();
-    await holding;
-  };
-}
-
-/** Returns once so many transactions of the database wait for a lock. */
-async function waiting({ database }: TestRegistry, count: number): Promise<void> {
-  for (;;) {
-    const { rows } = await sql`select pid from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`.execute(database.read);
-    if (rows.length === count) return;
-    await delay(5);
-  }
 }
 
 async function history({ database }: TestRegistry): Promise<readonly string[]> {

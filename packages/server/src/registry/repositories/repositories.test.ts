@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { parseReference } from "@entrepot/oci/reference";
 import { anonymous } from "../../access/actor.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
+import { listLinkedBlobIds, markUnlinkedBlobs } from "../blobs/linked-blob-store.ts";
 import { getLinkedBlob } from "../blobs/open-linked-blob.ts";
 import { getManifest } from "../manifests/get-manifest.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
@@ -23,6 +25,7 @@ import { beginUpload } from "../uploads/begin-upload.ts";
 import { changeRepository, deleteRepository, getRepository } from "./change-repository.ts";
 import { ensureRepository } from "./ensure-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
+import { deleteRepositoryRow, findRepositoryId } from "./repository-store.ts";
 
 const name = repositoryName("acme/app");
 
@@ -181,5 +184,26 @@ eachDatabase((open) => {
     await ensureRepository(registry.deps, registry.call(), name);
     const { repositories } = await listCatalog(registry.deps, anonymous, { limit: 9, last: undefined });
     assert.deepEqual(repositories, []);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("two repositories that are deleted at once leave what only they had to the collector", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const elsewhere = repositoryName("acme/elsewhere");
+    await pushImage(registry, name, { layers: ["layer"] });
+    await pushImage(registry, elsewhere, { layers: ["layer"] });
+    const letGo = await holdTransaction(registry.database, async (tx) => {
+      const repositoryId = (await findRepositoryId(tx, elsewhere)) ?? 0;
+      const blobIds = await listLinkedBlobIds(tx, repositoryId);
+      await deleteRepositoryRow(tx, repositoryId);
+      await markUnlinkedBlobs(tx, blobIds, registry.clock.nowMs());
+    });
+    const deleting = deleteRepository(registry.deps, registry.call(), name);
+    await untilWaiting(registry.database, 1, deleting);
+    await letGo();
+    await deleting;
+    await checkInvariants(registry.database, registry.blobs);
   });
 });
