@@ -14,7 +14,7 @@ import {
   deleteRepositoryRow,
   findRepository,
   lockRepository,
-  lockRepositoryForDelete,
+  lockRepositoryForRemoval,
   type RepositoryRow,
   type RepositorySettings,
   updateSettings,
@@ -105,7 +105,7 @@ function noSuchRepository(name: RepositoryName): AppError {
 export async function deleteRepository(deps: RegistryDeps, call: Call, name: RepositoryName): Promise<void> {
   const repository = await getRepository(deps, name);
   const uploads = await deps.database.transaction(async (tx) => {
-    if (!(await lockRepositoryForDelete(tx, repository.id))) return [];
+    if (!(await lockRepositoryForRemoval(tx, repository.id))) return [];
     const nowMs = deps.clock.nowMs();
     const blobIds = await listLinkedBlobIds(tx, repository.id);
     const open = await listUploadsOf(tx, repository.id);

@@ -2,9 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseReference } from "@entrepot/oci/reference";
 import { anonymous } from "../../access/actor.ts";
+import { sendTogether } from "../../storage/database/send-together.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
-import { listLinkedBlobIds, markUnlinkedBlobs } from "../blobs/linked-blob-store.ts";
+import {
+  holdSoundBlob,
+  linkBlob,
+  listLinkedBlobIds,
+  markUnlinkedBlobs,
+  reviveBlob,
+} from "../blobs/linked-blob-store.ts";
 import { getLinkedBlob } from "../blobs/open-linked-blob.ts";
 import { getManifest } from "../manifests/get-manifest.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
@@ -25,7 +32,7 @@ import { beginUpload } from "../uploads/begin-upload.ts";
 import { changeRepository, deleteRepository, getRepository } from "./change-repository.ts";
 import { ensureRepository } from "./ensure-repository.ts";
 import { listCatalog } from "./list-catalog.ts";
-import { deleteRepositoryRow, findRepositoryId } from "./repository-store.ts";
+import { deleteRepositoryRow, findRepositoryId, lockRepositoryForLink } from "./repository-store.ts";
 
 const name = repositoryName("acme/app");
 
@@ -188,6 +195,31 @@ eachDatabase((open) => {
 
   // On SQLite write transactions run one after the other.
   if (open.engine === "sqlite") return;
+
+  test("a blob that is linked while its repository is deleted is left to the collector, too", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const elsewhere = repositoryName("acme/elsewhere");
+    const digest = await push(registry, elsewhere, "abc");
+    await deleteRepository(registry.deps, registry.call(), elsewhere);
+    await ensureRepository(registry.deps, registry.call(), name);
+    const nowMs = registry.clock.nowMs();
+    const letGo = await holdTransaction(registry.database, async (tx) => {
+      const [[repository], [blob]] = await sendTogether(tx, [
+        lockRepositoryForLink(tx, { name }),
+        holdSoundBlob(tx, digest),
+      ]);
+      assert.ok(repository !== undefined && blob !== undefined);
+      await sendTogether(tx, [
+        reviveBlob(tx, blob.id),
+        linkBlob(tx, { repositoryId: repository.id, digest, blobId: blob.id, nowMs }),
+      ]);
+    });
+    const deleting = deleteRepository(registry.deps, registry.call(), name);
+    await untilWaiting(registry.database, 1, deleting);
+    await letGo();
+    await deleting;
+    await checkInvariants(registry.database, registry.blobs);
+  });
 
   test("two repositories that are deleted at once leave what only they had to the collector", async (t) => {
     const registry = await openTestRegistry(open, t);

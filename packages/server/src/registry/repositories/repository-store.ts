@@ -67,6 +67,15 @@ export async function lockRepositoryForDelete(tx: Tx, repositoryId: number): Pro
   return (await forNoKeyUpdate(tx, query).executeTakeFirst()) !== undefined;
 }
 
+/**
+ * Holds the repository, false when it is gone, until it is deleted with all that hangs on it. Nothing is linked or begun in it any more: what came after a look at
+ * what there is would go with it, and be known to nobody.
+ */
+export async function lockRepositoryForRemoval(tx: Tx, repositoryId: number): Promise<boolean> {
+  const query = tx.selectFrom("repositories").select("id").where("id", "=", repositoryId);
+  return (await forUpdate(tx, query).executeTakeFirst()) !== undefined;
+}
+
 /** Inserts the namespace when it is missing and tells its id and settings, and whether it is new. */
 export async function ensureNamespace(
   tx: Tx,
