@@ -6,7 +6,7 @@ import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
 import { compiledQuery } from "../../storage/database/compiled-query.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { engineOf } from "../../storage/database/engine-of.ts";
-import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
 import type { Statement } from "../../storage/database/send-together.ts";
 import type { LinkedBlob } from "./blob-cache.ts";
@@ -108,7 +108,8 @@ export function holdSoundBlob(tx: Tx, digest: Digest) {
 
 /**
  * Makes the blob readable in the repository, if it is there. Until a manifest names it, its time runs from now (again, when it was linked
- * before); a manifest that named the digest before it came (sparse) counts at once.
+ * before); a manifest that named the digest before it came (sparse) counts at once, and stays until the transaction ends: else who deletes it would not see this
+ * link, or would be overwritten, and the link would stay without its time.
  */
 export function linkBlob(
   tx: Tx,
@@ -131,10 +132,13 @@ export function linkBlob(
         .case()
         .when(
           exists(
-            selectFrom("manifest_references as mr")
-              .select("mr.manifest_id")
-              .where("mr.repository_id", "=", repositoryId)
-              .where("mr.digest", "=", digest),
+            forKeyShare(
+              tx,
+              selectFrom("manifest_references as mr")
+                .select("mr.manifest_id")
+                .where("mr.repository_id", "=", repositoryId)
+                .where("mr.digest", "=", digest),
+            ),
           ),
         )
         .then(null)

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { byRegistry } from "../../activity/audit/record-audit.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
-import { deleteManifest } from "../manifests/delete-manifest.ts";
-import { findRepositoryId } from "../repositories/repository-store.ts";
+import { deleteManifest, removeManifest } from "../manifests/delete-manifest.ts";
+import { findManifestId } from "../manifests/manifest-store.ts";
+import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
 import {
   digestOf,
@@ -176,6 +177,29 @@ eachDatabase((open) => {
     await deleting;
     await checkInvariants(registry.database, registry.blobs);
   });
+
+  for (const sparse of ["none", "all"] as const) {
+    const how = sparse === "none" ? "again" : "for the first time";
+    test(`a blob that comes ${how} while the manifest that names it is deleted is left to the collector`, async (t) => {
+      const registry = await openTestRegistry(open, t, { sparse });
+      const body = imageBytes({ layers: ["layer"] });
+      await push(registry, repository, "{}");
+      await push(registry, sparse === "none" ? repository : other, "layer");
+      await put(registry, repository, body);
+      const letGo = await holdTransaction(registry.database, async (tx) => {
+        const repositoryId = (await findRepositoryId(tx, repository)) ?? 0;
+        await lockRepositoryForDelete(tx, repositoryId);
+        const id = (await findManifestId(tx, repositoryId, digestOf(body))) ?? 0;
+        const manifest = { id, repository, repositoryId, digest: digestOf(body) };
+        await removeManifest(tx, byRegistry, { ...manifest, nowMs: registry.clock.nowMs() });
+      });
+      const pushing = push(registry, repository, "layer");
+      await untilWaiting(registry.database, 1, pushing);
+      await letGo();
+      await pushing;
+      await checkInvariants(registry.database, registry.blobs);
+    });
+  }
 });
 
 async function sinceMs({ database }: TestRegistry) {
