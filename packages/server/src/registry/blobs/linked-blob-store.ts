@@ -92,12 +92,13 @@ export function insertBlob(
     .returning(["id", "location"]);
 }
 
-/** Takes a blob back from the collector's candidates; no row when it has just been collected. */
+/** Takes a blob back from the collector's candidates; no row when it has just been collected, or has come into quarantine. */
 export function reviveBlob(tx: Tx, blobId: number) {
   return tx
     .updateTable("blobs")
     .set({ unreferenced_since_ms: null })
     .where("id", "=", blobId)
+    .where("quarantined_at_ms", "is", null)
     .returning("id");
 }
 
@@ -107,7 +108,7 @@ export function holdSoundBlob(tx: Tx, digest: Digest) {
 }
 
 /**
- * Makes the blob readable in the repository, if it is there. Until a manifest names it, its time runs from now (again, when it was linked
+ * Makes the blob readable in the repository, if it is there and its bytes are sound. Until a manifest names it, its time runs from now (again, when it was linked
  * before); a manifest that named the digest before it came (sparse) counts at once, and stays until the transaction ends: else who deletes it would not see this
  * link, or would be overwritten, and the link would stay without its time.
  */
@@ -124,6 +125,7 @@ export function linkBlob(
   const linked = tx
     .selectFrom("blobs as b")
     .where("b.id", "=", link.blobId)
+    .where("b.quarantined_at_ms", "is", null)
     .select(({ val, eb, exists, selectFrom }) => [
       "b.id as blob_id",
       val(repositoryId).as("repository_id"),

@@ -8,6 +8,8 @@ import { findManifestId } from "../manifests/manifest-store.ts";
 import { findRepositoryId, lockRepositoryForDelete } from "../repositories/repository-store.ts";
 import { checkInvariants } from "../testing/check-invariants.ts";
 import {
+  bytesOf,
+  chunkOf,
   digestOf,
   imageBytes,
   push,
@@ -19,6 +21,7 @@ import {
 } from "../testing/content.ts";
 import { beforeTransaction } from "../testing/interrupt.ts";
 import { graceMs, openTestRegistry, type TestRegistry } from "../testing/open-test-registry.ts";
+import { pushBlob } from "../uploads/push-blob.ts";
 import { deleteBlob } from "./delete-blob.ts";
 import { unlinkBlob } from "./linked-blob-store.ts";
 import { mountBlob } from "./mount-blob.ts";
@@ -158,6 +161,18 @@ eachDatabase((open) => {
       registry.clock.nowMs(),
       "the client was told that it need not push",
     );
+  });
+
+  test("a push of content that comes into quarantine while its bytes arrive heals it", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    const digest = await push(registry, repository, "abc");
+    const damage = () =>
+      registry.database.transaction((tx) =>
+        tx.updateTable("blobs").set({ quarantined_at_ms: registry.clock.nowMs() }).execute(),
+      );
+    const deps = beforeTransaction(registry.deps, 2, damage); // the first begins the upload, and finds the content
+    await pushBlob(deps, registry.call(), { repository, digest }, chunkOf(bytesOf("abc")));
+    assert.equal(await readBlob(registry.deps, repository, digest), "abc");
   });
 
   // On SQLite write transactions run one after the other.

@@ -50,7 +50,7 @@ export async function commitBlob(
   held.claimEnded();
 }
 
-/** False when the blob was collected between the look and the transaction: then the upload's own bytes are needed. */
+/** False when the blob was collected, or came into quarantine, since the upload was claimed: then the upload's own bytes are needed. */
 async function linkKnownBlob(
   deps: RegistryDeps,
   held: HeldUpload,
