@@ -2,12 +2,17 @@ import { tryParseRepositoryName } from "@entrepot/oci/repository-name";
 import { intersectActions, type Scope } from "@entrepot/oci/scope";
 import { type JWTPayload, SignJWT } from "jose";
 import { type RepositoryAction, repositoryActions } from "../../access/actions.ts";
-import { type Actor, actorName } from "../../access/actor.ts";
+import { type Actor, actorName, type UserActor } from "../../access/actor.ts";
 import { AppError } from "../../lib/app-error.ts";
 import { newSecret, newUuid } from "../../lib/ids.ts";
+import type { Tx } from "../../storage/database/database.ts";
 import { hashSecret } from "../access-tokens/secret.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
+import { loadFactors } from "../mfa/factor-store.ts";
+import { hasSecondFactor } from "../mfa/find-factors.ts";
 import { maxAuthorizationLength } from "../sign-in/credential-limits.ts";
+import { passwordEpochOf } from "../users/password-hash.ts";
+import { holdUser } from "../users/user-store.ts";
 import { insertRefreshToken } from "./refresh-token-store.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import { issuer } from "./verify-token.ts";
@@ -94,8 +99,8 @@ function isRepositoryAction(action: string): action is RepositoryAction {
 }
 
 /**
- * A refresh token for the actor: opaque, for this service only, revoked with the user, with the access token it was got with, and with the one of its
- * secrets that was shown, whose number is at its end.
+ * A refresh token for the actor: opaque, for this service only, revoked with the user, with the password or the access token it was got with, and with the one of
+ * its secrets that was shown, whose number is at its end. `UNAUTHORIZED` when the password that was shown is enough no longer.
  */
 export async function issueRefreshToken(
   deps: IdentityDeps,
@@ -107,8 +112,9 @@ export async function issueRefreshToken(
   const { secretId } = actor;
   // It cannot be changed: the whole is looked up by its hash.
   const secret = `${refreshTokenPrefix}${newSecret()}${secretId === undefined ? "" : `.${secretId}`}`;
-  await deps.database.transaction((tx) =>
-    insertRefreshToken(tx, {
+  await deps.database.transaction(async (tx) => {
+    if (actor.accessTokenId === undefined) await checkPasswordStays(tx, actor);
+    await insertRefreshToken(tx, {
       userId: actor.userId,
       accessTokenId: actor.accessTokenId,
       service: deps.tokens.service,
@@ -116,7 +122,16 @@ export async function issueRefreshToken(
       clientId: clientId.slice(0, 200).replace(/[^\x20-\x7e]/g, "?"),
       secretHash: hashSecret(secret),
       nowMs: deps.clock.nowMs(),
-    }),
-  );
+    });
+  });
   return secret;
+}
+
+/** Whoever ends what was got with a password waits for this transaction, or has ended the password: nothing of it comes after that. */
+async function checkPasswordStays(tx: Tx, { userId, passwordEpoch }: UserActor): Promise<void> {
+  const user = await holdUser(tx, userId);
+  const factors = await loadFactors(tx, userId);
+  const isSame = user !== undefined && passwordEpochOf(user.passwordHash) === passwordEpoch;
+  if (isSame && factors !== undefined && !hasSecondFactor(factors)) return;
+  throw new AppError("UNAUTHORIZED", "the password was changed, or is enough no longer; sign in again");
 }

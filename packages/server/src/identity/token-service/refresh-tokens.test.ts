@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
+import { insertTotpSeed, setUserMfa } from "../mfa/factor-store.ts";
 import {
   administrator,
   basic,
@@ -12,6 +15,8 @@ import {
   type TestIdentity,
   textField,
 } from "../testing/start-identity.ts";
+import { findUserByName, lockUser, updateUser } from "../users/user-store.ts";
+import { deletePasswordRefreshTokensOf, deleteRefreshTokensOf } from "./refresh-token-store.ts";
 
 const dayMs = 86_400_000;
 const ada = basic(administrator, password);
@@ -120,5 +125,43 @@ eachDatabase((open) => {
     assert.equal(await count(), 1);
     assert.equal((await redeem(instance, unused)).status, 401);
     assert.equal((await redeem(instance, used)).status, 200);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("is not had with a password that is changed in between", async (t) => {
+    const instance = await start(t, await open(t));
+    const { database } = instance;
+    await refreshToken(instance); // from now on it is known that the password is right
+    const letGo = await holdTransaction(database, async (tx) => {
+      const user = await lockUser(tx, administrator);
+      await deleteRefreshTokensOf(tx, user?.id ?? 0);
+      await updateUser(tx, user?.id ?? 0, { passwordHash: "another" });
+      await bumpAccessVersion(tx);
+    });
+    const asking = instance.fetch("/token?offline_token=true", { authorization: ada });
+    await untilWaiting(database, 1, asking);
+    await letGo();
+    assert.equal((await asking).status, 401);
+    assert.deepEqual(await database.read.selectFrom("refresh_tokens").selectAll().execute(), []);
+  });
+
+  test("is not had with a password that a second factor is added to in between", async (t) => {
+    const instance = await start(t, await open(t));
+    const { database } = instance;
+    await refreshToken(instance);
+    const letGo = await holdTransaction(database, async (tx) => {
+      const userId = (await findUserByName(tx, administrator))?.id ?? 0;
+      await insertTotpSeed(tx, { userId, seed: "", lastCounter: 0, nowMs: instance.clock.nowMs() });
+      await bumpAccessVersion(tx);
+      await setUserMfa(tx, userId, instance.clock.nowMs());
+      await deletePasswordRefreshTokensOf(tx, userId);
+    });
+    const asking = instance.fetch("/token?offline_token=true", { authorization: ada });
+    await untilWaiting(database, 1, asking);
+    await letGo();
+    assert.equal((await asking).status, 401);
+    assert.deepEqual(await database.read.selectFrom("refresh_tokens").selectAll().execute(), []);
   });
 });

@@ -1,7 +1,7 @@
 import { type AccountKind, accountKinds } from "../../access/actor.ts";
 import { isNameKept } from "../../access/namespace-alias-store.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forShare, forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface User {
   readonly id: number;
@@ -48,6 +48,12 @@ export async function lockUser(tx: Tx, username: string): Promise<User | undefin
   const query = tx.selectFrom("users").select(columns).where("username", "=", username);
   const row = await forUpdate(tx, query).executeTakeFirst();
   return row === undefined ? undefined : toUser(row);
+}
+
+/** The user with their password as they are until this transaction ends; several transactions may hold them so at once. */
+export async function holdUser(tx: Tx, id: number): Promise<UserWithHash | undefined> {
+  const query = tx.selectFrom("users").select(allColumns).where("id", "=", id);
+  return withHash(await forShare(tx, query).executeTakeFirst());
 }
 
 /** The account of that name, which then stays until this transaction ends. */
