@@ -1,5 +1,6 @@
 import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import type { Visibility } from "../../access/actions.ts";
+import { isNameKept } from "../../access/namespace-alias-store.ts";
 import { recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Call } from "../../http/endpoint.ts";
 import { AppError } from "../../lib/app-error.ts";
@@ -8,7 +9,7 @@ import { insertMember, insertTeam } from "../teams/team-store.ts";
 import { findUserById } from "../users/user-store.ts";
 import { isReservedName } from "../users/username.ts";
 import { describeNamespace } from "./describe-namespace.ts";
-import { insertOrganization, isKeptName, type Namespace } from "./namespace-store.ts";
+import { insertOrganization, type Namespace } from "./namespace-store.ts";
 import { isOrganizationName } from "./organization-name.ts";
 
 export interface NewOrganization {
@@ -47,18 +48,18 @@ export async function createOrganization(
     const email = organization.email?.toLowerCase();
     const creator = await findUserById(tx, actor.userId);
     if (email !== undefined && creator?.email === email) throw ownEmail();
-    const row = (await isKeptName(tx, name))
-      ? undefined
-      : await insertOrganization(tx, {
-          name,
-          displayName: organization.displayName,
-          description: organization.description ?? "",
-          email,
-          defaultVisibility: organization.defaultVisibility ?? "private",
-          createOnPush: organization.createOnPush ?? true,
-          createdAtMs: nowMs,
-        });
-    if (row === undefined) throw new AppError("ALREADY_EXISTS", `the name ${name} is taken`);
+    const row = await insertOrganization(tx, {
+      name,
+      displayName: organization.displayName,
+      description: organization.description ?? "",
+      email,
+      defaultVisibility: organization.defaultVisibility ?? "private",
+      createOnPush: organization.createOnPush ?? true,
+      createdAtMs: nowMs,
+    });
+    if (row === undefined || (await isNameKept(tx, name))) {
+      throw new AppError("ALREADY_EXISTS", `the name ${name} is taken`);
+    }
     await bumpAccessVersion(tx);
     const team = await insertTeam(tx, {
       namespaceId: row.id,

@@ -102,12 +102,6 @@ export async function hasRepositories(db: Queryable, namespaceId: number): Promi
   return (await query.executeTakeFirst()) !== undefined;
 }
 
-/** Whether a name is kept for a namespace that had it, or for nobody. */
-export async function isKeptName(db: Queryable, name: string): Promise<boolean> {
-  const query = db.selectFrom("namespace_aliases").select("name").where("name", "=", name);
-  return (await query.executeTakeFirst()) !== undefined;
-}
-
 /** Organizations by name in byte order after `last`: those with a team that `memberId` is in, or all. */
 export async function listOrganizations(
   db: Queryable,

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { insertNamespaceAlias } from "../../access/namespace-alias-store.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { type House, startHouse } from "../testing/start-house.ts";
 import { basic, bearer, field, getToken, insertRepository, password } from "../testing/start-identity.ts";
+import { lockNamespace } from "./namespace-store.ts";
 
 const collection = "/api/v1/organizations";
 
@@ -172,5 +175,24 @@ eachDatabase((open) => {
       replies.map((reply) => reply.status).sort((left, right) => left - right),
       [201, 409, 409, 409],
     );
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("does not take a name whose owner is being renamed: it is kept", async (t) => {
+    const house = await startHouse(t, await open(t), ["bob", "eve"]);
+    const { database } = house.instance;
+    await house.as("bob", "POST", collection, { name: "acme" });
+    const letGo = await holdTransaction(database, async (tx) => {
+      const namespace = await lockNamespace(tx, "acme");
+      await tx.updateTable("namespaces").set({ name: "apex" }).where("name", "=", "acme").execute();
+      await insertNamespaceAlias(tx, { name: "acme", namespaceId: namespace?.id ?? 0, nowMs: 0 });
+    });
+    const creating = house.as("eve", "POST", collection, { name: "acme" });
+    await untilWaiting(database, 1, creating);
+    await letGo();
+    assert.equal((await creating).status, 409);
+    assert.deepEqual(await names(house, "ada"), ["apex"]);
   });
 });

@@ -85,9 +85,10 @@ export async function renameNamespace(
 
 /** The name is free, or the namespace's own from before. */
 async function takeName(tx: Tx, namespaceId: number, name: string): Promise<void> {
+  // First: whoever has the name may be giving it up, and then it is kept.
+  if ((await holdNamespace(tx, name)) !== undefined || (await hasAccountsBelow(tx, name))) throw taken(name);
   if ((await findAliasedNamespaceId(tx, name)) === namespaceId) await deleteKeptName(tx, name);
   else if (await isNameKept(tx, name)) throw taken(name);
-  if ((await holdNamespace(tx, name)) !== undefined || (await hasAccountsBelow(tx, name))) throw taken(name);
 }
 
 /** The same whatever has it. */

@@ -5,9 +5,14 @@ import type { Access } from "../../access/access.ts";
 import { type Actor, anonymous } from "../../access/actor.ts";
 import { toCredentialScope } from "../../access/credential-scope.ts";
 import { upsertGrant } from "../../access/grant-store.ts";
-import { insertReservedName } from "../../access/namespace-alias-store.ts";
+import {
+  holdNamespace,
+  insertNamespaceAlias,
+  insertReservedName,
+} from "../../access/namespace-alias-store.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { changeRepository } from "../repositories/change-repository.ts";
 import { createRepository } from "../repositories/create-repository.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
@@ -17,6 +22,7 @@ import { addNamespace, addTeam, addUser } from "../testing/people.ts";
 import { serveRegistry } from "../testing/serve-registry.ts";
 import { renameNamespace } from "./rename-namespace.ts";
 import { renameRepository } from "./rename-repository.ts";
+import { moveNamespace } from "./rename-store.ts";
 
 const oldName = repositoryName("acme/app");
 const newName = repositoryName("acme/shop/app");
@@ -394,5 +400,24 @@ eachDatabase((open) => {
     await changeRepository(registry.deps, registry.call(), newName, { state: "hidden" });
     const located = await registry.deps.access.locate(reader, "pull", oldName);
     assert.deepEqual(located, { decision: "denied", name: oldName });
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("of two organizations that are renamed at once, none gets the name that the other has given up", async (t) => {
+    const registry = await openTestRegistry(open, t);
+    await addNamespace(registry, "acme");
+    await addNamespace(registry, "zoo");
+    const { database } = registry;
+    const letGo = await holdTransaction(database, async (tx) => {
+      const { id = 0 } = (await holdNamespace(tx, "acme")) ?? {};
+      await moveNamespace(tx, { id, from: "acme", to: "apex" });
+      await insertNamespaceAlias(tx, { name: "acme", namespaceId: id, nowMs: 0 });
+    });
+    const renaming = renameNamespace(registry.deps, registry.call(), { from: "zoo", to: "acme" });
+    await untilWaiting(database, 1, renaming);
+    await letGo();
+    await assert.rejects(renaming, { code: "ALREADY_EXISTS" });
   });
 });
