@@ -1,3 +1,4 @@
+import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import { type AuditSource, type Json, recordAudit } from "../../activity/audit/record-audit.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import { hasOtherAdministrator, updateUser } from "../users/user-store.ts";
@@ -47,6 +48,8 @@ export async function applyStanding(
     said.givesAuditor,
     elsewhere((one) => one.givesAuditor),
   );
+  // Before the look at others: changes of rights wait for one another at this row, so two administrators cannot both be the last but one.
+  if (user.isAdmin && !isAdmin) await bumpAccessVersion(tx);
   const keepsAdmin = user.isAdmin && !isAdmin && !(await hasOtherAdministrator(tx, user.id));
   const change = {
     ...(isAdmin === user.isAdmin || keepsAdmin ? {} : { isAdmin }),
