@@ -72,4 +72,18 @@ eachDatabase((open) => {
     await losing;
     assert.deepEqual(await administrators(house), ["bob"]);
   });
+
+  test("what somebody gets by signing in while their identity is unlinked goes with it", async (t) => {
+    const house = await startHouse(t, await open(t), ["bob"]);
+    const { database } = house.instance;
+    const provider = await makeProvider(database);
+    await database.transaction((tx) => say(tx, provider, "bob", []));
+    const { id } = await database.read.selectFrom("identities").select("id").executeTakeFirstOrThrow();
+    const letGo = await holdTransaction(database, (tx) => say(tx, provider, "bob", groups));
+    const unlinking = house.as("ada", "DELETE", `/api/v1/sign-in-providers/corp/identities/${id}`);
+    await untilWaiting(database, 1, unlinking);
+    await letGo();
+    assert.equal((await unlinking).status, 204);
+    assert.deepEqual(await administrators(house), ["ada"]);
+  });
 });

@@ -133,8 +133,10 @@ export async function unlinkIdentity(
 ): Promise<void> {
   const provider = await getProvider(deps, providerName);
   await deps.database.transaction(async (tx) => {
+    const found = await findIdentityById(tx, id);
+    const user = found === undefined ? undefined : await lockStanding(tx, found.userId);
+    // As it is now that the user is held: they may have signed in, and have got something by it.
     const identity = await findIdentityById(tx, id);
-    const user = identity === undefined ? undefined : await lockStanding(tx, identity.userId);
     if (identity?.providerId !== provider.id || user === undefined) {
       throw new AppError("NOT_FOUND", `${provider.name} has no identity ${id}`);
     }
