@@ -12,7 +12,14 @@ import type { IdentityDeps } from "../identity-deps.ts";
 import type { IssuerKeys } from "./issuer-keys.ts";
 import { judgeToken } from "./judge-token.ts";
 import { mintCredential } from "./mint-credential.ts";
-import { findNamespaceId, findRule, spendToken, type TrustRule, touchRule } from "./trust-rule-store.ts";
+import {
+  findNamespaceId,
+  findRule,
+  holdRule,
+  spendToken,
+  type TrustRule,
+  touchRule,
+} from "./trust-rule-store.ts";
 
 export interface FederationDeps extends IdentityDeps {
   readonly keys: IssuerKeys;
@@ -52,12 +59,13 @@ export async function exchangeToken(
     rule === undefined
       ? ({ isTaken: false, why: "there is no such rule" } as const)
       : await judgeToken(deps, rule, exchange.token, call.signal);
+  let why = judgement.isTaken ? "" : judgement.why;
   if (rule !== undefined && judgement.isTaken) {
     const minted = await mint(deps, call, rule, { ...judgement, scopes: narrow(rule, exchange.scope) });
-    if (minted !== undefined) return minted;
+    if (typeof minted !== "string") return minted;
+    why = minted;
   }
   deps.refusals.count(address);
-  const why = judgement.isTaken ? "it was taken before" : judgement.why;
   await recordRefusal(deps, call, { exchange, rule, why });
   throw new AppError("UNAUTHORIZED", "the trust rule does not take this token, or there is no such rule");
 }
@@ -71,6 +79,7 @@ async function findNamedRule(deps: FederationDeps, name: string): Promise<TrustR
   return home === undefined ? undefined : findRule(read, home, name.slice(slash + 1));
 }
 
+/** Or why there is none. */
 async function mint(
   deps: FederationDeps,
   call: Call,
@@ -80,11 +89,13 @@ async function mint(
     readonly payload: Readonly<Record<string, unknown>>;
     readonly expiresAtMs: number;
   },
-): Promise<Exchanged | undefined> {
+): Promise<Exchanged | string> {
   const nowMs = deps.clock.nowMs();
   const { scopes, payload } = token;
   const lifetimeSeconds = rule.maxLifetimeSeconds;
   return deps.database.transaction(async (tx) => {
+    // The issuer may have been asked for its keys since the rule was read: what is got by a rule that was changed must not come after what that ended.
+    if (!(await holdRule(tx, rule))) return "the rule was changed meanwhile";
     if (rule.isOneTime) {
       const tokenIdHash = createHash("sha256").update(String(payload["jti"])).digest("hex");
       // With the tolerance of clocks, so that it is not forgotten while it would still be taken.
@@ -93,7 +104,7 @@ async function mint(
         tokenIdHash,
         expiresAtMs: token.expiresAtMs + 120_000,
       });
-      if (!isFirst) return undefined;
+      if (!isFirst) return "it was taken before";
     }
     const { secret, accessTokenId } = await mintCredential(tx, deps, rule, { scopes, lifetimeSeconds });
     await touchRule(tx, rule.id, nowMs);

@@ -18,6 +18,7 @@ import {
   findSubject,
   insertRule,
   listRules,
+  lockRule,
   type RuleHome,
   type TrustRule,
   type TrustRuleValues,
@@ -107,7 +108,7 @@ export async function replaceTrustRule(
 ): Promise<TrustRule> {
   const replaced = await deps.database.transaction(async (tx) => {
     const home = await homeOf(tx, namespace);
-    const before = await findRule(tx, home, name);
+    const before = await lockRule(tx, home, name);
     if (before === undefined) throw noSuchRule(name);
     await bumpAccessVersion(tx);
     await revokeMinted(tx, before);
@@ -135,7 +136,7 @@ export async function deleteTrustRule(
   name: string,
 ): Promise<void> {
   await deps.database.transaction(async (tx) => {
-    const rule = await findRule(tx, await homeOf(tx, namespace), name);
+    const rule = await lockRule(tx, await homeOf(tx, namespace), name);
     if (rule === undefined) throw noSuchRule(name);
     await bumpAccessVersion(tx);
     await revokeMinted(tx, rule);

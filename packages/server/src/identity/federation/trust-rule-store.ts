@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { JWK } from "jose";
 import {
   type CredentialScope,
@@ -6,6 +7,7 @@ import {
   toScopeJson,
 } from "../../access/credential-scope.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 import type { ClaimCondition } from "./claim-condition.ts";
 
 /** A rule by which tokens of an issuer outside become credentials of an account here. */
@@ -102,6 +104,24 @@ export async function findRule(db: Queryable, home: RuleHome, name: string): Pro
     : query.where("t.namespace_id", "=", home)
   ).executeTakeFirst();
   return row === undefined ? undefined : toRule(row);
+}
+
+/** As `findRule`; nothing is got by the rule until this transaction ends. */
+export async function lockRule(tx: Tx, home: RuleHome, name: string): Promise<TrustRule | undefined> {
+  const found = await findRule(tx, home, name);
+  if (found === undefined) return undefined;
+  const row = tx.selectFrom("trust_rules").select("id").where("id", "=", found.id);
+  await forUpdate(tx, row).executeTakeFirst();
+  return findRule(tx, home, name);
+}
+
+/** Whether the rule still says what it said; then it does until this transaction ends. Any number may hold it at once. */
+export async function holdRule(tx: Tx, rule: TrustRule): Promise<boolean> {
+  const held = tx.selectFrom("trust_rules").select("id").where("id", "=", rule.id);
+  await forKeyShare(tx, held).executeTakeFirst();
+  const row = await rules(tx).where("t.id", "=", rule.id).executeTakeFirst();
+  const said = (one: TrustRule) => ({ ...one, lastUsedAtMs: undefined });
+  return row !== undefined && isDeepStrictEqual(said(toRule(row)), said(rule));
 }
 
 /** The robot or issuer of that name that a rule of the home may speak for. */

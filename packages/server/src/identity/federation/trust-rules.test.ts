@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createSecretBox } from "../../lib/secret-box.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { bearer, field, textField } from "../testing/start-identity.ts";
+import { mintCredential } from "./mint-credential.ts";
 import { audience, github, rulesOf, startFederation } from "./testing/start-federation.ts";
+import { deleteRule, findNamespaceId, findRule, holdRule, lockRule } from "./trust-rule-store.ts";
 
 eachDatabase((open) => {
   test("what was got by a rule ends when the rule is changed or deleted", async (t) => {
@@ -79,5 +83,42 @@ eachDatabase((open) => {
     assert.equal((await house.as("ada", "POST", "/api/v1/trust-rules", rule)).status, 201);
     const reply = await exchange(await issuer.sign(github), { rule: "github" });
     assert.equal(field(await reply.json(), "username"), "acme+ci");
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("nothing is got by a rule that is deleted while a token is judged by it", async (t) => {
+    const database = await open(t);
+    const { house, issuer, rule, exchange } = await startFederation(t, database);
+    await house.as("olga", "POST", rulesOf, rule);
+    const letGo = await holdTransaction(database, async (tx) => {
+      const found = await lockRule(tx, await findNamespaceId(tx, "acme"), "github");
+      await deleteRule(tx, found?.id ?? 0);
+    });
+    const exchanging = exchange(await issuer.sign(github));
+    await untilWaiting(database, 1, exchanging);
+    await letGo();
+    assert.equal((await exchanging).status, 401);
+    const kinds = await database.read.selectFrom("access_tokens").select("kind").execute();
+    assert.deepEqual(kinds, []);
+  });
+
+  test("what is just being got by a rule ends with it, too", async (t) => {
+    const database = await open(t);
+    const { house, instance, rule } = await startFederation(t, database);
+    await house.as("olga", "POST", rulesOf, rule);
+    const deps = { clock: instance.clock, secretBox: createSecretBox([Buffer.alloc(32, 1)]) };
+    const letGo = await holdTransaction(database, async (tx) => {
+      const found = await findRule(tx, await findNamespaceId(tx, "acme"), "github");
+      assert.ok(found !== undefined && (await holdRule(tx, found)));
+      await mintCredential(tx, deps, found, { scopes: undefined, lifetimeSeconds: 900 });
+    });
+    const deleting = house.as("olga", "DELETE", `${rulesOf}/github`);
+    await untilWaiting(database, 1, deleting);
+    await letGo();
+    assert.equal((await deleting).status, 204);
+    const kinds = await database.read.selectFrom("access_tokens").select("kind").execute();
+    assert.deepEqual(kinds, []);
   });
 });
