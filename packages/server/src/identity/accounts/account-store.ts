@@ -1,6 +1,6 @@
 import type { EmailAddress } from "../../lib/email-address.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forUpdate } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 
 export interface SignUp {
   readonly username: string;
@@ -44,6 +44,12 @@ const cardColumns = [
 export async function findCardByEmail(db: Queryable, email: EmailAddress): Promise<AccountCard | undefined> {
   const query = db.selectFrom("users").select(cardColumns).where("email", "=", email);
   return toCard(await query.executeTakeFirst());
+}
+
+/** As `findCardByEmail`, and the address stays theirs until this transaction ends: who changes it waits, or is waited for (`lockCard`). */
+export async function holdCardByEmail(tx: Tx, email: EmailAddress): Promise<AccountCard | undefined> {
+  const query = tx.selectFrom("users").select(cardColumns).where("email", "=", email);
+  return toCard(await forKeyShare(tx, query).executeTakeFirst());
 }
 
 export async function findCardById(db: Queryable, userId: number): Promise<AccountCard | undefined> {

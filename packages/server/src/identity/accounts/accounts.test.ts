@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { type EmailAddress, tryParseEmailAddress } from "../../lib/email-address.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import {
   basic,
   field,
@@ -14,6 +16,7 @@ import {
 } from "../testing/start-identity.ts";
 import { openBrowser } from "../testing/test-browser.ts";
 import { openMailbox, publicUrl, tokenIn } from "../testing/test-mailbox.ts";
+import { deleteAccountLinksOf, findCardByEmail, lockCard, updateCard } from "./account-store.ts";
 
 const fresh = "a wholly new passphrase";
 
@@ -43,6 +46,12 @@ async function insertAnn(instance: TestIdentity, email: string | null = "ann@exa
     tx.updateTable("users").set({ email }).where("username", "=", "ann").execute(),
   );
   return basic("ann", password);
+}
+
+function toAddress(text: string): EmailAddress {
+  const address = tryParseEmailAddress(text);
+  assert.ok(address !== undefined);
+  return address;
 }
 
 function statusesOf(replies: readonly Response[]): readonly number[] {
@@ -347,5 +356,26 @@ eachDatabase((open) => {
       assert.equal(reply.headers.get("referrer-policy"), "no-referrer");
       assert.match(await reply.text(), /<form>/);
     }
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("no link to a new password is sent to an address that an account is losing", async (t) => {
+    const { instance, mailbox } = await setUp(t, await open(t));
+    const { database } = instance;
+    await insertAnn(instance);
+    const letGo = await holdTransaction(database, async (tx) => {
+      const { userId = 0 } = (await findCardByEmail(tx, toAddress("ann@example.org"))) ?? {};
+      await lockCard(tx, userId);
+      await updateCard(tx, userId, { email: toAddress("new@example.org"), emailVerifiedAtMs: 0 });
+      await deleteAccountLinksOf(tx, userId);
+    });
+    const asking = post(instance, "/api/v1/password-resets", { email: "ann@example.org" });
+    await untilWaiting(database, 1, asking);
+    await letGo();
+    assert.equal((await asking).status, 202);
+    assert.deepEqual(await database.read.selectFrom("account_links").selectAll().execute(), []);
+    assert.deepEqual(await mailbox.collect(), []);
   });
 });

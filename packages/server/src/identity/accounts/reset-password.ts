@@ -12,8 +12,8 @@ import {
   type AccountCard,
   deleteAccountLinksOf,
   findAccountLink,
-  findCardByEmail,
   findCardById,
+  holdCardByEmail,
   insertAccountLink,
   lockCard,
   takeAccountLink,
@@ -35,7 +35,8 @@ export async function requestPasswordReset(deps: IdentityDeps, call: Call, addre
   const nowMs = deps.clock.nowMs();
   const { token, tokenHash } = newLinkToken(deps.secretBox);
   await deps.database.transaction(async (tx) => {
-    const card = await findCardByEmail(tx, email);
+    // Held: a link that is sent to an address must not come after the change of address that ends such links.
+    const card = await holdCardByEmail(tx, email);
     const limits = { to: email, kinds: mailKinds, sinceMs: nowMs - hourMs, limit: maxMailsAnHour };
     const isFlooded = await deps.mails.isFlooded(tx, limits);
     const isKnown = card !== undefined && mayReset(card);
