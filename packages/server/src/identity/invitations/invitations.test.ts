@@ -3,8 +3,10 @@ import { test } from "node:test";
 import { sealContextOf } from "../../activity/email/mail-queue.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { type House, startHouse } from "../testing/start-house.ts";
 import { field, password } from "../testing/start-identity.ts";
+import { deleteInvitation, lockInvitation } from "./invitation-store.ts";
 
 const acme = "/api/v1/organizations/acme";
 const accept = "/api/v1/invitations/accept";
@@ -237,5 +239,24 @@ eachDatabase((open) => {
       /default-src 'none'.*frame-ancestors 'none'/,
     );
     assert.match(await reply.text(), /Accept the invitation/);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("an invitation that is accepted at that moment is not said to be taken back", async (t) => {
+    const house = await start(t, await open(t));
+    const { database } = house.instance;
+    await invite(house, { username: "dave" });
+    const { id } = await database.read.selectFrom("invitations").select("id").executeTakeFirstOrThrow();
+    const letGo = await holdTransaction(database, async (tx) => {
+      await lockInvitation(tx, id);
+      await deleteInvitation(tx, id);
+    });
+    const revoking = house.as("bob", "DELETE", `${acme}/invitations/${id}`);
+    await untilWaiting(database, 1, revoking);
+    await letGo();
+    assert.equal((await revoking).status, 404);
+    assert.equal((await house.audited()).includes("invitation.revoke"), false);
   });
 });

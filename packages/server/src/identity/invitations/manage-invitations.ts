@@ -4,7 +4,13 @@ import { AppError } from "../../lib/app-error.ts";
 import type { Page } from "../../lib/page.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { getHeldNamespace, getNamespace } from "../organizations/find-organizations.ts";
-import { deleteInvitation, findInvitation, type Invitation, listInvitationsOf } from "./invitation-store.ts";
+import {
+  deleteInvitation,
+  findInvitation,
+  type Invitation,
+  listInvitationsOf,
+  lockInvitation,
+} from "./invitation-store.ts";
 
 export type { Invitation };
 
@@ -34,7 +40,8 @@ export async function revokeInvitation(
   await deps.database.transaction(async (tx) => {
     const namespace = await getHeldNamespace(tx, invitation.namespace);
     const found = await findInvitation(tx, invitation.id);
-    if (found?.namespaceId !== namespace.id) {
+    // Whoever accepts it at this moment is waited for: then it was used, and nothing was taken back.
+    if (found?.namespaceId !== namespace.id || !(await lockInvitation(tx, found.id))) {
       throw new AppError("NOT_FOUND", `there is no invitation ${invitation.id}`);
     }
     await deleteInvitation(tx, found.id);
