@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Job } from "../../activity/jobs/job-store.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { takeJobs } from "./claim-store.ts";
+import { cancelJob } from "./job-management-store.ts";
 import { writeNotes } from "./running-job-store.ts";
 import { countRowsRead, floodWithJobs, learnJobs } from "./testing/flood-store.ts";
 import { openTestJobs, testKind } from "./testing/open-test-jobs.ts";
@@ -68,6 +69,24 @@ eachDatabase((open) => {
     const [first, second] = [await house.job(1), await house.job(2)];
     assert.deepEqual([first.state, first.progress.done, first.progress.note], ["waiting", 5, "so far"]);
     assert.deepEqual([second.state, second.result], ["running", undefined]);
+  });
+
+  test("a job that was cancelled is not tried again, though its attempt ended before it heard of that", async (t) => {
+    const house = openTestJobs(t, await open(t), [testKind(async () => {})]);
+    const { database } = house;
+    await floodWithJobs(database, { ...lane, namespace: "a", count: 1, state: "queued" });
+    await database.transaction(async (tx) => {
+      const [job] = (await takeJobs(tx, lane, { after: "", wanted: 1, lease })).jobs;
+      assert.ok(job !== undefined);
+      assert.equal((await cancelJob(tx, job.id, 2))?.state, "running");
+      const again = { kind: "again", error: "no", runAtMs: 3, isCounted: true } as const;
+      assert.deepEqual(
+        [...(await writeNotes(tx, [{ job, progress: undefined, ending: again }], 3))],
+        [job.id],
+      );
+    });
+    const { state, error, finishedAtMs } = await house.job(1);
+    assert.deepEqual([state, error, finishedAtMs], ["cancelled", "cancelled", 3]);
   });
 
   test("fourteen jobs cost four statements: three to take them and one to end them", async (t) => {

@@ -133,7 +133,8 @@ function asRow({ job, progress, ending }: JobNote): object {
 }
 
 /**
- * Another attempt; false = the job is not ours any more. When another one of the same unique key waits by now, that one does the work and this one ends.
+ * Another attempt; false = the job is not ours any more. When another one of the same unique key waits by now, that one does the work and this one ends; so
+ * does one that somebody has cancelled meanwhile, which whoever ran it had not heard of.
  */
 async function queueAgain(
   tx: Tx,
@@ -143,16 +144,18 @@ async function queueAgain(
 ): Promise<boolean> {
   const isDue = ending.runAtMs <= nowMs;
   const twin = sql`exists (select 1 from jobs twin where twin.kind = jobs.kind and twin.queued_key = jobs.unique_key)`;
-  const ifTwin = <T>(then: RawBuilder<T>, otherwise: RawBuilder<T>) =>
-    sql<T>`case when ${twin} then ${then} else ${otherwise} end`;
+  const ifOver = <T>(then: RawBuilder<T>, otherwise: RawBuilder<T>) =>
+    sql<T>`case when is_cancel_wanted = 1 or ${twin} then ${then} else ${otherwise} end`;
   const row = await tx
     .updateTable("jobs")
     .set((eb) => ({
-      state: ifTwin(sql<string>`'cancelled'`, isDue ? sql<string>`'queued'` : sql<string>`'waiting'`),
-      queued_key: ifTwin(sql<string | null>`null`, sql<string | null>`unique_key`),
-      finished_at_ms: ifTwin(sql<number | null>`cast(${nowMs} as bigint)`, sql<number | null>`null`),
+      state: ifOver(sql<string>`'cancelled'`, isDue ? sql<string>`'queued'` : sql<string>`'waiting'`),
+      queued_key: ifOver(sql<string | null>`null`, sql<string | null>`unique_key`),
+      finished_at_ms: ifOver(sql<number | null>`cast(${nowMs} as bigint)`, sql<number | null>`null`),
       run_at_ms: ending.runAtMs,
-      error: ending.error ?? null,
+      error: sql<
+        string | null
+      >`case when is_cancel_wanted = 1 then 'cancelled' else ${ending.error ?? null} end`,
       attempts: ending.isCounted ? eb.ref("attempts") : eb("attempts", "-", 1),
       lease_holder: null,
       lease_until_ms: null,
