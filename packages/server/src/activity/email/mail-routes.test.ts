@@ -9,9 +9,11 @@ import { silentLog } from "../../lib/log.ts";
 import { createSecretBox } from "../../lib/secret-box.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { createEmail } from "./email.ts";
 import { createMailQueue } from "./mail-queue.ts";
 import { createMailSender } from "./mail-sender.ts";
+import { markMailDead, pruneMails, requeueMail } from "./mail-store.ts";
 import type { SmtpSettings } from "./smtp-client.ts";
 import { startMailServer } from "./testing/mail-server.ts";
 
@@ -142,5 +144,23 @@ eachDatabase((open) => {
     for (const to of ["nobody", "a@b.org,c@d.org", "a@b.org\r\nBcc: c@d.org"]) {
       assert.equal((await call("POST", "/api/v1/mails/tests", { to })).status, 400, to);
     }
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("a mail that is to be tried again at the moment when it would be forgotten stays", async (t) => {
+    const database = await open(t);
+    const { write, clock } = await setUp(t, database, undefined);
+    await write("ann@example.org");
+    const { id } = await database.read.selectFrom("mails").select("id").executeTakeFirstOrThrow();
+    await database.transaction((tx) => markMailDead(tx, id, "no"));
+    const letGo = await holdTransaction(database, (tx) => requeueMail(tx, id, clock.nowMs()));
+    const old = { state: "dead", beforeMs: clock.nowMs() + 1, limit: 10 } as const;
+    const pruning = database.transaction((tx) => pruneMails(tx, old));
+    await untilWaiting(database, 1, pruning);
+    await letGo();
+    await pruning;
+    assert.equal((await database.read.selectFrom("mails").select("id").execute()).length, 1);
   });
 });

@@ -192,7 +192,7 @@ export async function countMailsByState(db: Queryable): Promise<Readonly<Record<
   return { queued: countOf("queued"), sent: countOf("sent"), dead: countOf("dead") };
 }
 
-/** Deletes up to `limit` mails of a state that were queued before then. May be repeated. */
+/** Deletes up to `limit` mails of a state that were queued before then. May be repeated. One that somebody lets be tried again at this moment stays. */
 export async function pruneMails(
   tx: Tx,
   what: { readonly state: MailState; readonly beforeMs: number; readonly limit: number },
@@ -207,6 +207,8 @@ export async function pruneMails(
         .where("created_at_ms", "<", what.beforeMs)
         .limit(what.limit),
     )
+    // Again: after the wait for a row only what is outside of the list is looked at anew.
+    .where("state", "=", what.state)
     .execute();
 }
 

@@ -215,13 +215,15 @@ export async function touchAccessToken(tx: Tx, id: number, nowMs: number, addres
     .execute();
 }
 
-/** Removes up to `limit` tokens that expired before `beforeMs`; tells how many. */
+/** Removes up to `limit` tokens that expired before `beforeMs`; tells how many. One whose life is prolonged at this moment stays. */
 export async function pruneAccessTokens(tx: Tx, beforeMs: number, limit: number): Promise<number> {
   const result = await tx
     .deleteFrom("access_tokens")
     .where("id", "in", (query) =>
       query.selectFrom("access_tokens").select("id").where("expires_at_ms", "<", beforeMs).limit(limit),
     )
+    // Again: after the wait for a row only what is outside of the list is looked at anew.
+    .where("expires_at_ms", "<", beforeMs)
     .executeTakeFirst();
   return Number(result.numDeletedRows);
 }

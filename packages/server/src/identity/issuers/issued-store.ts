@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
+import { forNoKeyUpdate, skipLocked } from "../../storage/database/row-locks.ts";
 import type { AccessToken } from "../access-tokens/access-token-store.ts";
 import { listAccessTokensOf } from "../access-tokens/access-token-store.ts";
 
@@ -227,20 +227,20 @@ export async function hasIssuedMoreThan(tx: Tx, namespaceId: number, count: numb
   return rows.length > count;
 }
 
-/** Removes up to `limit` issued accounts whose credential expired before `beforeMs`: their external ids are free again. */
+/**
+ * Removes up to `limit` issued accounts whose credential expired before `beforeMs`: their external ids are free again. Those that somebody changes at this
+ * moment stay: their life may be prolonged.
+ */
 export async function pruneIssued(tx: Tx, beforeMs: number, limit: number): Promise<void> {
-  await tx
-    .deleteFrom("users")
+  const expired = tx
+    .selectFrom("access_tokens")
+    .select("user_id")
     .where("kind", "=", "issued")
-    .where("id", "in", (eb) =>
-      eb
-        .selectFrom("access_tokens")
-        .select("user_id")
-        .where("kind", "=", "issued")
-        .where("expires_at_ms", "<", beforeMs)
-        .limit(limit),
-    )
-    .execute();
+    .where("expires_at_ms", "<", beforeMs)
+    .limit(limit);
+  const ids = (await skipLocked(tx, forNoKeyUpdate(tx, expired)).execute()).map((row) => row.user_id);
+  if (ids.length === 0) return;
+  await tx.deleteFrom("users").where("kind", "=", "issued").where("id", "in", ids).execute();
 }
 
 function accounts(db: Queryable, issuerUserId: number) {

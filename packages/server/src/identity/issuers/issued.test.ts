@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import {
   basic,
   bearer,
@@ -175,5 +176,27 @@ eachDatabase((open) => {
     const written = JSON.stringify([audit, world.lines]);
     for (const text of [secret, fresh, world.vendor.slice("Bearer ".length)])
       assert.ok(!written.includes(text));
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("a credential whose life is prolonged at the moment when it would be forgotten stays", async (t) => {
+    const world = await startIssuer(t, await open(t));
+    const { database, clock } = world;
+    const { username, secret } = await issue(world, { expiresAtMs: clock.nowMs() + hourMs });
+    clock.move(400 * 24 * hourMs);
+    const letGo = await holdTransaction(database, (tx) =>
+      tx
+        .updateTable("access_tokens")
+        .set({ expires_at_ms: clock.nowMs() + hourMs })
+        .where("kind", "=", "issued")
+        .execute(),
+    );
+    const pruning = world.identity.prune();
+    await untilWaiting(database, 1, pruning);
+    await letGo();
+    await pruning;
+    assert.equal(await probe(world, "acme/free/app", basic(username, secret)), 204);
   });
 });

@@ -71,12 +71,14 @@ export async function deletePasswordRefreshTokensOf(tx: Tx, userId: number): Pro
     .execute();
 }
 
-/** Removes up to `limit` tokens that nobody has used since `beforeMs`. */
+/** Removes up to `limit` tokens that nobody has used since `beforeMs`. One that is used at this moment stays. */
 export async function pruneRefreshTokens(tx: Tx, beforeMs: number, limit: number): Promise<void> {
   await tx
     .deleteFrom("refresh_tokens")
     .where("id", "in", (query) =>
       query.selectFrom("refresh_tokens").select("id").where("last_used_at_ms", "<", beforeMs).limit(limit),
     )
+    // Again: after the wait for a row only what is outside of the list is looked at anew.
+    .where("last_used_at_ms", "<", beforeMs)
     .execute();
 }

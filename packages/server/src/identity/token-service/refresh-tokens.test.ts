@@ -16,7 +16,11 @@ import {
   textField,
 } from "../testing/start-identity.ts";
 import { findUserByName, lockUser, updateUser } from "../users/user-store.ts";
-import { deletePasswordRefreshTokensOf, deleteRefreshTokensOf } from "./refresh-token-store.ts";
+import {
+  deletePasswordRefreshTokensOf,
+  deleteRefreshTokensOf,
+  touchRefreshToken,
+} from "./refresh-token-store.ts";
 
 const dayMs = 86_400_000;
 const ada = basic(administrator, password);
@@ -163,5 +167,19 @@ eachDatabase((open) => {
     await letGo();
     assert.equal((await asking).status, 401);
     assert.deepEqual(await database.read.selectFrom("refresh_tokens").selectAll().execute(), []);
+  });
+
+  test("is not pruned while it is used", async (t) => {
+    const instance = await start(t, await open(t));
+    const { database, clock } = instance;
+    const secret = await refreshToken(instance);
+    const { id } = await database.read.selectFrom("refresh_tokens").select("id").executeTakeFirstOrThrow();
+    clock.move(91 * dayMs);
+    const letGo = await holdTransaction(database, (tx) => touchRefreshToken(tx, id, clock.nowMs()));
+    const pruning = instance.identity.prune();
+    await untilWaiting(database, 1, pruning);
+    await letGo();
+    await pruning;
+    assert.equal((await redeem(instance, secret)).status, 200);
   });
 });

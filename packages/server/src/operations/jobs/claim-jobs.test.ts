@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Job } from "../../activity/jobs/job-store.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { takeJobs } from "./claim-store.ts";
-import { cancelJob } from "./job-management-store.ts";
+import { cancelJob, pruneJobs, retryJob } from "./job-management-store.ts";
 import { writeNotes } from "./running-job-store.ts";
 import { countRowsRead, floodWithJobs, learnJobs } from "./testing/flood-store.ts";
 import { openTestJobs, testKind } from "./testing/open-test-jobs.ts";
@@ -104,5 +105,22 @@ eachDatabase((open) => {
     const own = statements.filter((text) => !/^(?:select "id", "kind"|begin|set local|commit)/.test(text));
     // Twenty rounds, the start, the schedule of jobs.prune, and the last look.
     assert.ok(own.length <= 20 * 4 + 20, `${own.length} statements`);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("a dead letter that is retried at the moment when it would be forgotten stays", async (t) => {
+    const house = openTestJobs(t, await open(t), [testKind(async () => {})]);
+    const { database } = house;
+    await floodWithJobs(database, { ...lane, namespace: "a", count: 1, state: "failed" });
+    await database.transaction((tx) => tx.updateTable("jobs").set({ finished_at_ms: 1 }).execute());
+    const letGo = await holdTransaction(database, (tx) => retryJob(tx, 1, 5));
+    const before = { doneMs: 9, scheduledMs: 9, failedMs: 9, limit: 10 };
+    const pruning = database.transaction((tx) => pruneJobs(tx, before));
+    await untilWaiting(database, 1, pruning);
+    await letGo();
+    assert.equal(await pruning, 0);
+    assert.equal((await house.job(1)).state, "queued");
   });
 });

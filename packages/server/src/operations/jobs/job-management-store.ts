@@ -85,7 +85,7 @@ export async function countJobs(db: Queryable): Promise<readonly JobCounts[]> {
 
 export { livingStates };
 
-/** Forgets jobs that ended before then; tells how many. Bounded, may be repeated. */
+/** Forgets jobs that ended before then; tells how many. Bounded, may be repeated. One that is retried at this moment stays. */
 export async function pruneJobs(
   tx: Tx,
   before: {
@@ -107,6 +107,8 @@ export async function pruneJobs(
         .orderBy("finished_at_ms")
         .limit(before.limit),
     )
+    // Again, as below: after the wait for a row only what is outside of the list is looked at anew.
+    .where("finished_at_ms", "<", Math.max(before.doneMs, before.scheduledMs))
     .executeTakeFirst();
   const failed = await tx
     .deleteFrom("jobs")
@@ -119,6 +121,7 @@ export async function pruneJobs(
         .orderBy("finished_at_ms")
         .limit(before.limit),
     )
+    .where("finished_at_ms", "<", before.failedMs)
     .executeTakeFirst();
   return Number(done.numDeletedRows + failed.numDeletedRows);
 }
