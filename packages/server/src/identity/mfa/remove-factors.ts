@@ -42,6 +42,8 @@ export async function renewRecoveryCodes(
 ): Promise<readonly string[]> {
   const codes = newRecoveryCodes();
   await deps.database.transaction(async (tx) => {
+    // Nobody may do anything more or less by it, but whoever changes factors or codes must do so one after the other.
+    await bumpAccessVersion(tx);
     const left = await loadFactors(tx, owner.userId);
     if (left === undefined || !hasSecondFactor(left)) {
       throw new AppError("NOT_FOUND", "recovery codes stand in for a second factor; set one up first");
@@ -67,12 +69,13 @@ export async function resetFactors(
   owner: FactorOwner,
 ): Promise<void> {
   await deps.database.transaction(async (tx) => {
+    // First, as above.
+    await bumpAccessVersion(tx);
     const nowMs = deps.clock.nowMs();
     const hadTotp = await deleteTotpSeed(tx, owner.userId);
     const securityKeys = await deleteSecurityKeysOf(tx, owner.userId);
     await forgetFactors(tx, owner.userId, nowMs);
     await deleteSessionsOf(tx, owner.userId);
-    await bumpAccessVersion(tx);
     await recordAudit(tx, source, nowMs, {
       action: "mfa.reset",
       target: `user ${owner.username}`,
@@ -91,11 +94,12 @@ async function remove(
   take: (tx: Tx) => Promise<boolean>,
 ): Promise<void> {
   await deps.database.transaction(async (tx) => {
+    // First: of two that go at once, the second must see that it is the last.
+    await bumpAccessVersion(tx);
     if (!(await take(tx))) throw new AppError("NOT_FOUND", "you have no such second factor");
     const nowMs = deps.clock.nowMs();
     const left = await loadFactors(tx, owner.userId);
     if (left === undefined || !hasSecondFactor(left)) await forgetFactors(tx, owner.userId, nowMs);
-    await bumpAccessVersion(tx);
     await recordAudit(tx, source, nowMs, { action, target: `user ${owner.username}` });
     await tell(deps, tx, owner, "A second factor was removed");
   });
