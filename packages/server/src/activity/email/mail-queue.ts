@@ -1,7 +1,7 @@
 import type { EmailAddress } from "../../lib/email-address.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { Tx } from "../../storage/database/database.ts";
-import { countMailsTo, insertMail } from "./mail-store.ts";
+import { countMailsTo, insertMail, lockRecipient } from "./mail-store.ts";
 import type { MailData, MailKind } from "./mail-templates.ts";
 
 /** A mail to be sent because of what a transaction changes. */
@@ -20,7 +20,10 @@ export interface MailQueue {
    * server is configured and answers. What it says lies sealed in the row, as it may hold a link that works.
    */
   queue<K extends MailKind>(tx: Tx, mail: NewMail<K>): Promise<void>;
-  /** Whether the address was to get `limit` mails of these kinds since then: nobody is flooded in our name. */
+  /**
+   * Whether the address was to get `limit` mails of these kinds since then: nobody is flooded in our name. Of several that ask at once each waits until the one before
+   * has queued its mail, or has not.
+   */
   isFlooded(
     tx: Tx,
     query: {
@@ -39,6 +42,7 @@ export function createMailQueue(secretBox: SecretBox): MailQueue {
       await insertMail(tx, { recipient: to, kind, sealedData, nowMs, uselessAfterMs });
     },
     async isFlooded(tx, { to, kinds, sinceMs, limit }) {
+      await lockRecipient(tx, to);
       return (await countMailsTo(tx, { recipient: to, kinds, sinceMs })) >= limit;
     },
   };

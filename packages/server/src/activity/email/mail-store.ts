@@ -1,4 +1,6 @@
+import { sql } from "kysely";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
+import { engineOf } from "../../storage/database/engine-of.ts";
 import { forUpdate, skipLocked } from "../../storage/database/row-locks.ts";
 
 export const mailStates = ["queued", "sent", "dead"] as const;
@@ -61,6 +63,15 @@ export async function insertMail(
       last_error: null,
     })
     .execute();
+}
+
+/** Any number that nobody else uses for advisory locks of two numbers in this database. */
+const recipientLock = 812_006_113;
+
+/** One transaction at a time counts what a recipient gets, and adds to it. On SQLite a write transaction is alone anyway. */
+export async function lockRecipient(tx: Tx, recipient: string): Promise<void> {
+  if (engineOf(tx) === "sqlite") return;
+  await sql`select pg_advisory_xact_lock(${recipientLock}, hashtext(${recipient}))`.execute(tx);
 }
 
 /** How many mails of a kind the recipient was to get since then. */
