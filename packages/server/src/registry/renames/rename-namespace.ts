@@ -15,6 +15,7 @@ import { isOrganizationName } from "../../identity/organizations/organization-na
 import { isReservedName } from "../../identity/users/username.ts";
 import { AppError } from "../../lib/app-error.ts";
 import type { Tx } from "../../storage/database/database.ts";
+import { isUniqueViolation } from "../../storage/database/database-error.ts";
 import { forgetContent } from "../forget-content.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { hasAccountsBelow, hasWildDecisionPoints, longestNameLength, moveNamespace } from "./rename-store.ts";
@@ -59,7 +60,10 @@ export async function renameNamespace(
         `a repository's name would be longer than ${repositoryNameMaxLength} characters`,
       );
     }
-    await moveNamespace(tx, { id: namespace.id, from, to });
+    await moveNamespace(tx, { id: namespace.id, from, to }).catch((error: unknown) => {
+      // Somebody has taken the name since it was looked up.
+      throw isUniqueViolation(error) ? taken(to) : error;
+    });
     await insertNamespaceAlias(tx, { name: from, namespaceId: namespace.id, nowMs });
     await bumpAccessVersion(tx);
     await recordAudit(tx, call, nowMs, {

@@ -3,6 +3,7 @@ import type { ListedRepository, ReadableRepositories } from "../../access/access
 import type { RepositoryState, Visibility } from "../../access/actions.ts";
 import { readableCandidates } from "../../access/readable-store.ts";
 import { toVisibility } from "../../access/rights-store.ts";
+import { AppError } from "../../lib/app-error.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
 import { forKeyShare, forNoKeyUpdate, forShare, forUpdate } from "../../storage/database/row-locks.ts";
 import { sendNotice } from "../../storage/database/send-notice.ts";
@@ -76,7 +77,10 @@ export async function lockRepositoryForRemoval(tx: Tx, repositoryId: number): Pr
   return (await forUpdate(tx, query).executeTakeFirst()) !== undefined;
 }
 
-/** Inserts the namespace when it is missing and tells its id and settings, and whether it is new. */
+/**
+ * Inserts the namespace when it is missing and tells its id and settings, and whether it is new. `DENIED` when it is being given another name, or deleted, at this
+ * moment.
+ */
 export async function ensureNamespace(
   tx: Tx,
   namespace: { readonly name: string; readonly defaultVisibility: Visibility; readonly nowMs: number },
@@ -97,7 +101,9 @@ export async function ensureNamespace(
   const row = await forKeyShare(
     tx,
     tx.selectFrom("namespaces").select(["id", "default_visibility"]).where("name", "=", namespace.name),
-  ).executeTakeFirstOrThrow();
+  ).executeTakeFirst();
+  if (row === undefined)
+    throw new AppError("DENIED", `the namespace ${namespace.name} has just been taken away`);
   return {
     id: row.id,
     defaultVisibility: toVisibility(row.default_visibility),
