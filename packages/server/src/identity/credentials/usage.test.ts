@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import {
   administrator,
   basic,
@@ -14,6 +15,7 @@ import {
   textField,
 } from "../testing/start-identity.ts";
 import { createUsageRecorder } from "./usage-recorder.ts";
+import { addUsage } from "./usage-store.ts";
 
 const ada = basic(administrator, password);
 const collection = "/api/v1/issued-credentials";
@@ -149,5 +151,33 @@ eachDatabase((open) => {
     );
     await recorder.stop();
     assert.equal(field(field(await read(`/${kept}/usage`), "total"), "pulls"), 2);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("instances that write the same counts down in another order do not wait for each other crosswise", async (t) => {
+    const database = await open(t);
+    const { issue, idOf } = await start(t, database);
+    const accessTokenId = await idOf(await issue("1", "gold"));
+    const counts = { accessTokenId, day: 1, pulls: 1, pushes: 0, bytesOut: 0, bytesIn: 0 };
+    let tries = 0;
+    const write = (...repositories: readonly string[]) =>
+      database.transaction((tx) => {
+        tries += 1;
+        return addUsage(
+          tx,
+          repositories.map((repository) => ({ ...counts, repository })),
+        );
+      });
+    await write("a", "b", "c");
+    const letGo = await holdTransaction(database, (tx) => addUsage(tx, [{ ...counts, repository: "b" }]));
+    const one = write("a", "b", "c");
+    await untilWaiting(database, 1);
+    const other = write("c", "a");
+    await untilWaiting(database, 2);
+    await letGo();
+    await Promise.all([one, other]);
+    assert.equal(tries, 3, "nobody had to begin anew");
   });
 });
