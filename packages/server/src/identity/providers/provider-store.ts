@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forUpdate } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forUpdate } from "../../storage/database/row-locks.ts";
 import type { Tables } from "../../storage/database/tables.ts";
 import type { Policy } from "./provider-schema.ts";
 
@@ -47,6 +47,11 @@ export async function lockProvider(tx: Tx, name: string): Promise<SignInProvider
   const query = tx.selectFrom("sign_in_providers").selectAll().where("name", "=", name);
   const row = await forUpdate(tx, query).executeTakeFirst();
   return row === undefined ? undefined : toProvider(row);
+}
+
+/** Keeps the provider, and which teams its groups fill, as they are until this transaction ends; any number may do so at once (`lockProvider` waits). */
+export async function holdProvider(tx: Tx, id: number): Promise<void> {
+  await forKeyShare(tx, tx.selectFrom("sign_in_providers").select("id").where("id", "=", id)).execute();
 }
 
 /** Undefined when the name is taken. */

@@ -15,7 +15,7 @@ import {
   updateIdentity,
 } from "./identity-store.ts";
 import { groupKey, type ProviderPerson } from "./provider.ts";
-import type { SignInProvider } from "./provider-store.ts";
+import { holdProvider, type SignInProvider } from "./provider-store.ts";
 import {
   describeUser,
   isInvited,
@@ -86,6 +86,8 @@ interface Work {
 async function settle(tx: Tx, work: Work): Promise<{ settled: Settled; hasChanged: boolean }> {
   const { deps, provider, person, occasion } = work;
   const nowMs = deps.clock.nowMs();
+  // A team that is unbound at this moment must not get them by what was so before.
+  await holdProvider(tx, provider.id);
   const known = await lockIdentity(tx, { providerId: provider.id, subject: person.subject });
   if (known !== undefined && occasion.kind === "link" && known.userId !== occasion.userId) {
     throw new AppError(

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { isObject } from "@entrepot/oci/json-object";
 import { eachDatabase } from "../../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../../storage/database/testing/held-transaction.ts";
 import {
   administrator,
   basic,
@@ -12,6 +13,8 @@ import {
   startIdentity,
 } from "../../testing/start-identity.ts";
 import { statusOf } from "../../testing/test-browser.ts";
+import { listProviders, lockProvider } from "../provider-store.ts";
+import { deleteBinding, findTeamId, insertBinding, settleMemberships } from "../team-binding-store.ts";
 import { type DoubleReply, type DoubleRequest, serveDouble } from "../testing/serve-double.ts";
 
 const ada = basic(administrator, password);
@@ -146,5 +149,46 @@ eachDatabase((open) => {
     const { me } = await setUp(t, { version: 2, project: "images" });
     assert.equal(await me("grace", "wrong"), 401);
     assert.equal(await me("grace", users.grace.password), 200);
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("who signs in while a team is unbound from their group is not in it afterwards", async (t) => {
+    const { instance, me } = await setUp(t, { withGroups: true });
+    const { database } = instance;
+    assert.equal(await me("grace", users.grace.password), 200);
+    for (const [where, name] of [
+      ["", "acme"],
+      ["/acme/teams", "staff"],
+    ] as const) {
+      const made = sendJson(instance, "POST", `/api/v1/organizations${where}`, ada, { name });
+      assert.equal(await statusOf(made), 201);
+    }
+    const teamId = (await findTeamId(database.read, { namespace: "acme", team: "staff" })) ?? 0;
+    const { id: providerId = 0 } = (await listProviders(database.read))[0] ?? {};
+    const binding = { teamId, providerId, group: "builders" };
+    await database.transaction(async (tx) => {
+      await tx.deleteFrom("identity_groups").execute(); // as of the time before she came into the group
+      await insertBinding(tx, binding, 0);
+    });
+    const letGo = await holdTransaction(database, async (tx) => {
+      await lockProvider(tx, "cloud");
+      await deleteBinding(tx, binding);
+      await settleMemberships(tx, { teamId }, 0);
+    });
+    const elsewhere = await startIdentity(t, database); // it remembers no sign-in
+    const authorization = basic("grace", users.grace.password);
+    const signingIn = statusOf(elsewhere.fetch("/api/v1/me", { authorization }));
+    await untilWaiting(database, 1, signingIn);
+    await letGo();
+    assert.equal(await signingIn, 200);
+    const members = await database.read
+      .selectFrom("team_members")
+      .select("user_id")
+      .where("team_id", "=", teamId)
+      .where("origin", "=", "sync")
+      .execute();
+    assert.deepEqual(members, []);
   });
 });
