@@ -23,7 +23,7 @@ import {
   type Metadata,
   replaceLabels,
 } from "./issued-store.ts";
-import { findIssuerById, type Issuer, type IssuerBox, lockIssuer } from "./issuer-store.ts";
+import { findIssuerById, holdHomeOf, type Issuer, type IssuerBox, lockIssuer } from "./issuer-store.ts";
 import { homeOfIssuer } from "./manage-issuers.ts";
 
 const maxMetadataBytes = 16_384;
@@ -139,8 +139,9 @@ async function findKnown(
     : findByExternalId(deps.database.read, issuerUserId, externalId);
 }
 
-/** Issuers without a limit of number do not wait for one another. */
+/** Issuers without a limit of number do not wait for one another. What they issue is called after them: a rename waits, and takes it along. */
 async function holdIssuer(tx: Tx, issuerUserId: number): Promise<Issuer> {
+  await holdHomeOf(tx, issuerUserId);
   const found = await findIssuerById(tx, issuerUserId);
   const held = found?.box.maxActive === undefined ? found : await lockIssuer(tx, issuerUserId);
   if (held === undefined || held.isDisabled)

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sql } from "kysely";
+import { holdNamespace } from "../../access/namespace-alias-store.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
 import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import {
@@ -198,5 +200,23 @@ eachDatabase((open) => {
     await letGo();
     await pruning;
     assert.equal(await probe(world, "acme/free/app", basic(username, secret)), 204);
+  });
+
+  test("what is issued while the organization is renamed is called by its new name", async (t) => {
+    const world = await startIssuer(t, await open(t));
+    const { database } = world;
+    const letGo = await holdTransaction(database, async (tx) => {
+      await holdNamespace(tx, "acme");
+      await tx.updateTable("namespaces").set({ name: "apex" }).where("name", "=", "acme").execute();
+      await tx
+        .updateTable("users")
+        .set({ username: sql<string>`'apex' || substr(username, 5)` })
+        .where("username", "like", "acme+%")
+        .execute();
+    });
+    const issuing = issue(world, { externalId: "1" });
+    await untilWaiting(database, 1, issuing);
+    await letGo();
+    assert.match((await issuing).username, /^apex\+/);
   });
 });

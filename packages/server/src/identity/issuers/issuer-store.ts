@@ -2,7 +2,7 @@ import type { RepositoryPattern } from "@entrepot/oci/path-pattern";
 import type { RepositoryAction } from "../../access/actions.ts";
 import type { IpNetwork } from "../../lib/ip-network.ts";
 import type { Queryable, Tx } from "../../storage/database/database.ts";
-import { forNoKeyUpdate } from "../../storage/database/row-locks.ts";
+import { forKeyShare, forNoKeyUpdate } from "../../storage/database/row-locks.ts";
 import { networksOf } from "../access-tokens/access-token-store.ts";
 
 /** What an issuer can give at most; nothing that it issued is ever good for more. */
@@ -85,6 +85,16 @@ export async function findIssuerOf(db: Queryable, issuedUserId: number): Promise
     )
     .executeTakeFirst();
   return row === undefined ? undefined : toIssuer(row);
+}
+
+/** Keeps the namespace of an issuer, if it has one, from being renamed or deleted until this transaction ends: accounts are called after it. */
+export async function holdHomeOf(tx: Tx, issuerUserId: number): Promise<void> {
+  const home = tx
+    .selectFrom("namespaces as n")
+    .innerJoin("users as u", "u.namespace_id", "n.id")
+    .select("n.id")
+    .where("u.id", "=", issuerUserId);
+  await forKeyShare(tx, home, "n").execute();
 }
 
 /** Holds the box as it is until this transaction ends; others that hold it wait. */
