@@ -1,5 +1,6 @@
 import type { Selectable } from "kysely";
 import type { Queryable, Tx } from "../../../storage/database/database.ts";
+import { forNoKeyUpdate } from "../../../storage/database/row-locks.ts";
 import type { Tables } from "../../../storage/database/tables.ts";
 
 /** Somewhere that entries are sent. */
@@ -52,6 +53,13 @@ export async function listForwarders(db: Queryable): Promise<readonly Forwarder[
 export async function findForwarder(db: Queryable, name: string): Promise<Forwarder | undefined> {
   const query = db.selectFrom("audit_forwarders").selectAll().where("name", "=", name);
   const row = await query.executeTakeFirst();
+  return row === undefined ? undefined : toForwarder(row);
+}
+
+/** As `findForwarder`; nobody else changes it until this transaction ends. */
+export async function lockForwarder(tx: Tx, name: string): Promise<Forwarder | undefined> {
+  const query = tx.selectFrom("audit_forwarders").selectAll().where("name", "=", name);
+  const row = await forNoKeyUpdate(tx, query).executeTakeFirst();
   return row === undefined ? undefined : toForwarder(row);
 }
 

@@ -12,6 +12,7 @@ import { promisify } from "node:util";
 import type { UserActor } from "../../../access/actor.ts";
 import { silentLog } from "../../../lib/log.ts";
 import { eachDatabase } from "../../../storage/database/testing/each-database.ts";
+import { holdTransaction, untilWaiting } from "../../../storage/database/testing/held-transaction.ts";
 import type { NewForwarder } from "../audit-schema.ts";
 import { ada, openTestAudit, type TestAudit } from "../testing/open-test-audit.ts";
 import type { ForwardingDeps } from "./forward-entries.ts";
@@ -238,5 +239,24 @@ eachDatabase((open) => {
     assert.equal(saved.secret?.length, 43, "made and told once");
     assert.equal((await saveForwarder(depsOf(log), call(), "hook", body)).secret, undefined);
     await assert.rejects(removeForwarder(depsOf(log), elevated, "hook"), { code: "DENIED" });
+  });
+
+  // On SQLite write transactions run one after the other.
+  if (open.engine === "sqlite") return;
+
+  test("settings that are saved while the secret is replaced keep the new one", async (t) => {
+    const log = await openTestAudit(open, t);
+    const { database } = log;
+    const body: NewForwarder = { kind: "https", url: "https://hooks.example.org/x" };
+    await saveForwarder(depsOf(log), call(), "hook", body);
+    const letGo = await holdTransaction(database, (tx) =>
+      tx.updateTable("audit_forwarders").set({ secret: "another" }).execute(),
+    );
+    const saving = saveForwarder(depsOf(log), call(), "hook", { ...body, isEnabled: false });
+    await untilWaiting(database, 1, saving);
+    await letGo();
+    await saving;
+    const { secret, isEnabled } = (await state(log))?.forwarder ?? {};
+    assert.deepEqual([secret, isEnabled], ["another", false]);
   });
 });

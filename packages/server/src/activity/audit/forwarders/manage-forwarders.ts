@@ -14,6 +14,7 @@ import {
   type ForwarderSettings,
   findForwarder,
   listForwarders,
+  lockForwarder,
   putForwarder,
 } from "./forwarder-store.ts";
 
@@ -53,7 +54,7 @@ export async function saveForwarder(
   const nowMs = deps.clock.nowMs();
   const made = body.kind === "https" && body.secret === undefined ? newSecret() : undefined;
   const told = await deps.database.transaction(async (tx) => {
-    const before = await findForwarder(tx, name);
+    const before = await lockForwarder(tx, name);
     const keeps =
       before !== undefined && before.settings.kind === settings.kind && before.secret !== undefined;
     const given: ForwarderSecrets =
