@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { bumpAccessVersion } from "../../access/access-version-store.ts";
 import type { Database } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
-import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import {
   administrator,
   basic,
@@ -27,15 +25,6 @@ import {
   statusOf,
   type TestBrowser,
 } from "../testing/test-browser.ts";
-import { findUserByName } from "../users/user-store.ts";
-import {
-  countRecoveryCodes,
-  deleteTotpSeed,
-  insertSecurityKey,
-  listSecurityKeys,
-  loadFactors,
-  replaceRecoveryCodes,
-} from "./factor-store.ts";
 import { totpCodeAt } from "./totp.ts";
 
 const halfMinuteMs = 30_000;
@@ -365,53 +354,5 @@ eachDatabase((open) => {
     await enrol(instance, bob);
     assert.equal(await statusOf(grants()), 200);
     assert.equal(await require(false), 403, "ada has none herself, so she cannot act there either");
-  });
-
-  // On SQLite write transactions run one after the other.
-  if (open.engine === "sqlite") return;
-
-  test("of the last two factors that are removed at once, the second takes the recovery codes along", async (t) => {
-    const instance = await start(t, await open(t));
-    const { database } = instance;
-    const bob = await openBrowser(instance, "bob");
-    await enrol(instance, bob);
-    const { id: userId = 0 } = (await findUserByName(database.read, "bob")) ?? {};
-    const key = {
-      name: "key",
-      credentialId: "1",
-      publicKey: "1",
-      counter: 0,
-      transports: [],
-      createdAtMs: 0,
-    };
-    await database.transaction((tx) => insertSecurityKey(tx, userId, key));
-    const [{ id } = { id: 0 }] = await listSecurityKeys(database.read, userId);
-    const letGo = await holdTransaction(database, async (tx) => {
-      await bumpAccessVersion(tx);
-      await deleteTotpSeed(tx, userId);
-    });
-    const removing = statusOf(bob.send("DELETE", `/api/v1/me/mfa/security-keys/${id}`));
-    await untilWaiting(database, 1, removing);
-    await letGo();
-    assert.equal(await removing, 204);
-    assert.equal(await countRecoveryCodes(database.read, userId), 0);
-    assert.equal((await loadFactors(database.read, userId))?.mfaAtMs, undefined);
-  });
-
-  test("recovery codes that are renewed twice at once are good once", async (t) => {
-    const instance = await start(t, await open(t));
-    const { database } = instance;
-    const bob = await openBrowser(instance, "bob");
-    const { recoveryCodes } = await enrol(instance, bob);
-    const { id: userId = 0 } = (await findUserByName(database.read, "bob")) ?? {};
-    const letGo = await holdTransaction(database, async (tx) => {
-      await bumpAccessVersion(tx);
-      await replaceRecoveryCodes(tx, userId, ["other"], 0);
-    });
-    const renewing = statusOf(bob.send("POST", "/api/v1/me/mfa/recovery-codes"));
-    await untilWaiting(database, 1, renewing);
-    await letGo();
-    assert.equal(await renewing, 200);
-    assert.equal(await countRecoveryCodes(database.read, userId), recoveryCodes.length);
   });
 });

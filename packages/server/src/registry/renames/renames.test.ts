@@ -5,25 +5,18 @@ import type { Access } from "../../access/access.ts";
 import { type Actor, anonymous } from "../../access/actor.ts";
 import { toCredentialScope } from "../../access/credential-scope.ts";
 import { upsertGrant } from "../../access/grant-store.ts";
-import {
-  holdNamespace,
-  insertNamespaceAlias,
-  insertReservedName,
-} from "../../access/namespace-alias-store.ts";
+import { insertReservedName } from "../../access/namespace-alias-store.ts";
 import type { Tx } from "../../storage/database/database.ts";
 import { eachDatabase } from "../../storage/database/testing/each-database.ts";
-import { holdTransaction, untilWaiting } from "../../storage/database/testing/held-transaction.ts";
 import { changeRepository } from "../repositories/change-repository.ts";
 import { createRepository } from "../repositories/create-repository.ts";
 import { ensureRepository } from "../repositories/ensure-repository.ts";
-import { ensureNamespace } from "../repositories/repository-store.ts";
 import { digestOf, pushImage, repositoryName } from "../testing/content.ts";
 import { openTestRegistry, type TestRegistry } from "../testing/open-test-registry.ts";
 import { addNamespace, addTeam, addUser } from "../testing/people.ts";
 import { serveRegistry } from "../testing/serve-registry.ts";
 import { renameNamespace } from "./rename-namespace.ts";
 import { renameRepository } from "./rename-repository.ts";
-import { moveNamespace } from "./rename-store.ts";
 
 const oldName = repositoryName("acme/app");
 const newName = repositoryName("acme/shop/app");
@@ -401,56 +394,5 @@ eachDatabase((open) => {
     await changeRepository(registry.deps, registry.call(), newName, { state: "hidden" });
     const located = await registry.deps.access.locate(reader, "pull", oldName);
     assert.deepEqual(located, { decision: "denied", name: oldName });
-  });
-
-  // On SQLite write transactions run one after the other.
-  if (open.engine === "sqlite") return;
-
-  test("of two organizations that are renamed at once, none gets the name that the other has given up", async (t) => {
-    const registry = await openTestRegistry(open, t);
-    await addNamespace(registry, "acme");
-    await addNamespace(registry, "zoo");
-    const { database } = registry;
-    const letGo = await holdTransaction(database, async (tx) => {
-      const { id = 0 } = (await holdNamespace(tx, "acme")) ?? {};
-      await moveNamespace(tx, { id, from: "acme", to: "apex" });
-      await insertNamespaceAlias(tx, { name: "acme", namespaceId: id, nowMs: 0 });
-    });
-    const renaming = renameNamespace(registry.deps, registry.call(), { from: "zoo", to: "acme" });
-    await untilWaiting(database, 1, renaming);
-    await letGo();
-    await assert.rejects(renaming, { code: "ALREADY_EXISTS" });
-  });
-
-  test("what is created at the moment of a rename is told why it cannot be", async (t) => {
-    const registry = await openTestRegistry(open, t);
-    await addNamespace(registry, "acme");
-    const { database } = registry;
-    const isHeld = Promise.withResolvers<void>();
-    const isWaitedFor = Promise.withResolvers<void>();
-    const renaming = database.transaction(async (tx) => {
-      const { id = 0 } = (await holdNamespace(tx, "acme")) ?? {};
-      isHeld.resolve();
-      await isWaitedFor.promise;
-      await moveNamespace(tx, { id, from: "acme", to: "apex" });
-    });
-    await isHeld.promise;
-    const pushing = ensureRepository(registry.deps, registry.call(), repositoryName("acme/new"));
-    await untilWaiting(database, 1, pushing);
-    isWaitedFor.resolve();
-    await renaming;
-    await assert.rejects(pushing, { code: "DENIED" });
-  });
-
-  test("a rename to a name that a push takes at that moment is refused as one that is taken", async (t) => {
-    const registry = await openTestRegistry(open, t);
-    await addNamespace(registry, "zoo");
-    const letGo = await holdTransaction(registry.database, (tx) =>
-      ensureNamespace(tx, { name: "acme", defaultVisibility: "private", nowMs: 0 }),
-    );
-    const renaming = renameNamespace(registry.deps, registry.call(), { from: "zoo", to: "acme" });
-    await untilWaiting(registry.database, 1, renaming);
-    await letGo();
-    await assert.rejects(renaming, { code: "ALREADY_EXISTS" });
   });
 });
