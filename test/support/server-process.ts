@@ -81,21 +81,10 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   };
 }
 
-/**
- * A port that was free a moment ago, below the range that the kernel hands out by itself: a server that is about to start, or is started again, has it taken
- * from it neither by a connection nor by a listener that asked for any port.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = await freePorts(1);
-    if (given.has(port)) continue;
-    given.add(port);
-    return port;
-  }
+/** A port for a server that is about to start, or is started again; see `freePorts`. */
+export function freePort(): Promise<number> {
+  return freePorts(1);
 }
-
-/** By this process: they may not be in use yet. */
-const given = new Set<number>();
 
 async function untilReady(child: ChildProcess, origin: string, output: () => string): Promise<void> {
   const deadline = performance.now() + startLimitMs;
