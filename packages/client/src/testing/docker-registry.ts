@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -17,7 +18,7 @@ export interface DockerRegistry {
 }
 
 const program = "/usr/bin/docker-registry";
-const startLimitMs = 15_000;
+const startLimitMs = 90_000;
 
 /** A reason to skip, or false where the `docker-registry` of Debian is installed. */
 export function missingDockerRegistry(): string | false {
@@ -77,12 +78,26 @@ async function untilAnswering(child: ChildProcess, origin: string): Promise<void
   throw new Error("docker-registry does not answer");
 }
 
+/**
+ * Below the ports that the kernel hands out by itself, as it starts only later; and no other process of the tests is given it as long as this one lives: an abstract
+ * socket is a name that one process has. Only Linux knows them, and where this program is, Linux is.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = 30_000 + randomInt(1_300);
+    const server = await listening({ port, host: "127.0.0.1" });
+    if (server === undefined) continue;
+    server.close();
+    await once(server, "close");
+    if ((await listening({ path: `\0entrepot-test-port-${port}` })) !== undefined) return port;
+  }
+}
+
+async function listening(
+  at: { readonly port: number; readonly host: string } | { readonly path: string },
+): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy()).unref();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(undefined)).listen(at, () => resolve(server));
+  });
 }
