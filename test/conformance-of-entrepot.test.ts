@@ -17,9 +17,7 @@ for (const engine of engines) {
     for (const access of accesses) {
       test(`has full marks with ${access} access in every profile`, async (t) => {
         const dataDir = await mkdtemp(join(tmpdir(), "entrepot-conformance-"));
-        t.after(() => rm(dataDir, { recursive: true, force: true }));
         const postgres = engine === "PostgreSQL" ? await openTestPostgres() : undefined;
-        if (postgres !== undefined) t.after(() => postgres.dispose());
         const server = await startServer({
           dataDir,
           port: await freePort(),
@@ -30,7 +28,11 @@ for (const engine of engines) {
             ...(postgres === undefined ? {} : { ENTREPOT_DATABASE_URL: postgres.url }),
           },
         });
-        t.after(() => server.stop("SIGKILL"));
+        t.after(async () => {
+          await server.stop("SIGKILL");
+          await postgres?.dispose();
+          await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+        });
         for (const profile of profiles) {
           const report = await runConformance({
             registry: server.origin,
@@ -48,10 +50,12 @@ for (const engine of engines) {
 
 test("two worker processes on one SQLite file have full marks, too", async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), "entrepot-conformance-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
   const settings = { ENTREPOT_SPARSE_MANIFESTS: "all", ENTREPOT_WORKERS: "2" };
   const server = await startServer({ dataDir, port: await freePort(), settings });
-  t.after(() => server.stop("SIGTERM"));
+  t.after(async () => {
+    await server.stop("SIGTERM");
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+  });
   for (const access of ["basic", "bearer"] as const) {
     const options = {
       registry: server.origin,

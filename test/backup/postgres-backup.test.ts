@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { manifestOf, openSession, randomContent } from "../support/registry-session.ts";
-import { administrator, freePort, startServer } from "../support/server-process.ts";
+import { administrator, freePort, type ServerProcess, startServer } from "../support/server-process.ts";
 import { openTestPostgres } from "../support/test-postgres.ts";
 
 const run = promisify(execFile);
@@ -20,10 +20,12 @@ async function postgresProgram(name: string): Promise<string> {
 test("pg_dump, then a copy of the storage while bytes are held, restored elsewhere verify clean", async (t) => {
   const [source, target] = [await openTestPostgres(), await openTestPostgres()];
   const folder = await mkdtemp(join(tmpdir(), "entrepot-pg-backup-"));
+  const servers: ServerProcess[] = [];
   t.after(async () => {
-    await rm(folder, { recursive: true, force: true });
+    for (const each of servers) await each.stop("SIGKILL");
     await source.dispose();
     await target.dispose();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   });
   const [dataDir, restoredDir] = [join(folder, "data"), join(folder, "restored")];
   const settings = {
@@ -32,7 +34,7 @@ test("pg_dump, then a copy of the storage while bytes are held, restored elsewhe
     ENTREPOT_GC_INTERVAL_SECONDS: "1",
   };
   const server = await startServer({ dataDir, port: await freePort(), settings });
-  t.after(() => server.stop("SIGKILL"));
+  servers.push(server);
   const session = openSession(server.origin, administrator);
   const layers = [randomContent(50_000), randomContent(100)];
   const [config = randomContent(1)] = layers;
@@ -71,7 +73,7 @@ test("pg_dump, then a copy of the storage while bytes are held, restored elsewhe
   const { problems } = JSON.parse(verified.stdout) as { readonly problems: number };
   assert.equal(problems, 0, verified.stdout);
   const restored = await startServer({ dataDir: restoredDir, port: await freePort(), settings: environment });
-  t.after(() => restored.stop("SIGKILL"));
+  servers.push(restored);
   const again = openSession(restored.origin, administrator);
   for (const { digest, bytes } of layers) {
     const response = await again.request("GET", `/v2/acme/app/blobs/${digest}`);

@@ -15,12 +15,14 @@ const pushers = 4;
 
 test(`after each of ${kills} kills during pushes everything acknowledged is there and nothing is half there`, async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), "entrepot-crash-"));
-  t.after(() => rm(dataDir, { recursive: true, force: true }));
   const port = await freePort();
   const ledger = openLedger();
   const start = () => startServer({ dataDir, port, settings: { ENTREPOT_UPLOAD_EXPIRY_HOURS: "1" } });
   let server: ServerProcess = await start();
-  t.after(() => server.stop("SIGKILL"));
+  t.after(async () => {
+    await server.stop("SIGKILL");
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+  });
   for (let kill = 0; kill < kills; kill++) {
     const session = openSession(server.origin, administrator);
     const dying = new AbortController();

@@ -14,7 +14,7 @@ import {
   type RegistrySession,
   randomContent,
 } from "../support/registry-session.ts";
-import { administrator, freePort, startServer } from "../support/server-process.ts";
+import { administrator, freePort, type ServerProcess, startServer } from "../support/server-process.ts";
 import { openTestPostgres } from "../support/test-postgres.ts";
 
 const program = resolve(import.meta.dirname, "../../packages/cli/bin/entrepot.mjs");
@@ -24,21 +24,27 @@ const kills = 5;
 interface Place {
   readonly dataDir: string;
   readonly target: string;
+  /** Ended with the test, before the folder and the database go that they use. */
+  readonly servers: ServerProcess[];
 }
 
 async function openPlace(t: TestContext): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-move-database-"));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const postgres = await openTestPostgres();
-  t.after(() => postgres.dispose());
-  return { dataDir: join(folder, "data"), target: postgres.url };
+  const servers: ServerProcess[] = [];
+  t.after(async () => {
+    for (const server of servers) await server.stop("SIGKILL");
+    await postgres.dispose();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return { dataDir: join(folder, "data"), target: postgres.url, servers };
 }
 
 test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled and deleted from; what kills the command on the way loses nothing", async (t) => {
   const place = await openPlace(t);
   const { dataDir, target } = place;
   const old = await startServer({ dataDir, port: await freePort() });
-  t.after(() => old.stop("SIGKILL"));
+  place.servers.push(old);
   const session = openSession(old.origin, administrator, 20_000);
   const ledger = openLedger();
   const deleted = new Map<string, string>();
@@ -84,7 +90,7 @@ test("a registry moves from SQLite to PostgreSQL while it is pushed to, pulled a
   const report = JSON.parse(moved.stdout);
   const fresh = await next;
   const openedAtMs = performance.now();
-  t.after(() => fresh.stop("SIGKILL"));
+  place.servers.push(fresh);
   isOver.abort();
   await Promise.all(work);
 
@@ -157,7 +163,7 @@ test("a registry that does not run is moved the same way, and looked at before",
     port: await freePort(),
     settings: { ENTREPOT_DATABASE_URL: target },
   });
-  t.after(() => fresh.stop("SIGKILL"));
+  place.servers.push(fresh);
   await pushSomething(openSession(fresh.origin, administrator));
 });
 

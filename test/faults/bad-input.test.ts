@@ -21,7 +21,7 @@ before(async () => {
 });
 after(async () => {
   await server.stop("SIGTERM");
-  await rm(dataDir, { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
 });
 
 describe("bad input gets the specified error and a sentence", () => {

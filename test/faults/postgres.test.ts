@@ -22,7 +22,7 @@ async function start(t: TestContext, settings: Readonly<Record<string, string>>)
   t.after(async () => {
     await server.stop("SIGKILL");
     await cluster.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   });
   return { cluster, server, session: openSession(server.origin, administrator) };
 }

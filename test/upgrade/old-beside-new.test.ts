@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { openLedger, pushUntil, verifyLedger } from "../support/ledger.ts";
 import { contentOf, manifestOf, openSession, randomContent } from "../support/registry-session.ts";
-import { administrator, freePort, startServer } from "../support/server-process.ts";
+import { administrator, freePort, type ServerProcess, startServer } from "../support/server-process.ts";
 import { openTestPostgres } from "../support/test-postgres.ts";
 import { missingVersion, unpackVersion } from "./earlier-version.ts";
 
@@ -22,8 +22,9 @@ test("the version before and this one serve one database together while one take
   const postgres = await openTestPostgres();
   const settings = { ENTREPOT_DATABASE_URL: postgres.url, ENTREPOT_SECRET_KEY: "5c".repeat(32) };
   const old = await startServer({ dataDir, port: await freePort(), settings, program });
+  const servers: ServerProcess[] = [old];
   t.after(async () => {
-    await old.stop("SIGKILL");
+    for (const each of servers) await each.stop("SIGKILL");
     await postgres.dispose();
     await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   });
@@ -36,7 +37,7 @@ test("the version before and this one serve one database together while one take
 
   const acknowledged = ledgers.old.manifests.size;
   const fresh = await startServer({ dataDir, port: await freePort(), settings });
-  t.after(() => fresh.stop("SIGKILL"));
+  servers.push(fresh);
   const atNew = openSession(fresh.origin, administrator);
   pushing.push(pushUntil(over.new.signal, atNew, ledgers.new, { pusher: 2, goesOn: true }));
   t.diagnostic(`${acknowledged} manifests by the old one before the other has changed the tables`);
@@ -63,7 +64,7 @@ test("the version before and this one serve one database together while one take
     assert.equal((await writer.request("DELETE", `/v2/admin/app/manifests/${manifest.digest}`)).status, 202);
     const askedAt = performance.now();
     while ((await reader.request("HEAD", `/v2/admin/app/manifests/${manifest.digest}`)).status !== 404) {
-      assert.ok(performance.now() - askedAt < 5_000, `${name}: what was deleted is still served`);
+      assert.ok(performance.now() - askedAt < 20_000, `${name}: what was deleted is still served`);
       await wait(50);
     }
   }

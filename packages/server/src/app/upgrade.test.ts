@@ -34,7 +34,6 @@ async function restore(engine: "sqlite" | "postgres", url: string): Promise<void
 
 async function start(t: TestContext, url: string, settings: Readonly<Record<string, string>> = {}) {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-upgrade-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   const config = await loadConfig({
     ENTREPOT_HOST: "127.0.0.1",
     ENTREPOT_PORT: "0",
@@ -44,7 +43,10 @@ async function start(t: TestContext, url: string, settings: Readonly<Record<stri
     ...settings,
   });
   const instance = await createInstance(config, silentLog);
-  t.after(() => instance.close());
+  t.after(async () => {
+    await instance.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  });
   const authorization = `Basic ${Buffer.from("admin:correct-horse-battery").toString("base64")}`;
   return async (path: string) => {
     const reply = await fetch(`http://127.0.0.1:${instance.port}${path}`, { headers: { authorization } });
