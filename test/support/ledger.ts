@@ -61,11 +61,14 @@ export async function pushUntil(
       };
       ledger.tags.set(`${repository}:${tag}`, seen);
       seen.possible.add(manifest.digest);
+      const before = seen.acknowledged;
       const status = await session.pushManifest(repository, tag, manifest);
       if (status !== 201) continue;
       ledger.manifests.set(manifest.digest, { repository, manifest });
       seen.acknowledged = manifest.digest;
-      seen.possible.clear();
+      // What was never answered may still be under way where the server lives on, and comes when it comes; what was acknowledged before is gone for good.
+      if (!goesOn) seen.possible.clear();
+      else if (before !== undefined) seen.possible.delete(before);
       seen.possible.add(manifest.digest);
     } catch {
       // The server died in the middle: what it had not answered may or may not be there.
