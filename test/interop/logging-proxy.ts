@@ -58,6 +58,8 @@ export async function startLoggingProxy(
     request.pipe(outgoing);
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  // Clients use connections again after pauses of any length, and not every request that meets one that is just being closed is sent again.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
