@@ -93,7 +93,7 @@ async function withRegistry(
 function run(args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> {
   const script = join(import.meta.dirname, "run-conformance.ts");
   return new Promise((resolve) => {
-    execFile(process.execPath, [script, ...args], { timeout: 20_000 }, (error, stdout) => {
+    execFile(process.execPath, [script, ...args], { timeout: 120_000 }, (error, stdout) => {
       resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, stdout });
     });
   });

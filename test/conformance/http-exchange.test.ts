@@ -60,7 +60,7 @@ describe("createHttpSender", () => {
         response.write("half", () => response.destroy());
       },
       async (url) => {
-        const sender = createHttpSender({ requestTimeoutMs: 5000, isInsecure: false });
+        const sender = createHttpSender({ requestTimeoutMs: 60_000, isInsecure: false });
         await assert.rejects(sender.send({ method: "GET", url }), { status: "FAIL" });
         sender.close();
       },
@@ -90,7 +90,7 @@ async function received(
       });
     },
     async (url) => {
-      const sender = createHttpSender({ requestTimeoutMs: 5000, isInsecure: false });
+      const sender = createHttpSender({ requestTimeoutMs: 60_000, isInsecure: false });
       await sender.send({ ...request, url });
       sender.close();
     },
