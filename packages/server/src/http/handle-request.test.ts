@@ -302,20 +302,17 @@ test("lets in whom an endpoint is for", limit, async (context) => {
 });
 
 test("checks a body before the handler sees it", limit, async (context) => {
-  const { port } = await startTestServer(
-    context,
-    [
-      get(
-        "/api/v1/things",
-        async (_call, request) => ({ status: 201, body: { kind: "json", value: request.body } }),
-        {
-          method: "POST",
-          body: async () => Type.Object({ name: Type.String() }, { additionalProperties: false }),
-        },
-      ),
-    ],
-    { limits: { requestTimeoutMs: 300 } },
-  );
+  const endpoints = [
+    get(
+      "/api/v1/things",
+      async (_call, request) => ({ status: 201, body: { kind: "json", value: request.body } }),
+      {
+        method: "POST",
+        body: async () => Type.Object({ name: Type.String() }, { additionalProperties: false }),
+      },
+    ),
+  ];
+  const { port } = await startTestServer(context, endpoints);
   const url = `http://127.0.0.1:${port}/api/v1/things`;
   const post = (body: string) =>
     fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } });
@@ -326,7 +323,8 @@ test("checks a body before the handler sees it", limit, async (context) => {
   assert.equal(bad.headers.get("content-type"), "application/problem+json");
   assert.match(await bad.text(), /\/name must be string/);
   assert.equal((await post(`{"name":"${"a".repeat(1_100_000)}"}`)).status, 413);
-  const slow = await connectRaw(context, port);
+  const impatient = await startTestServer(context, endpoints, { limits: { requestTimeoutMs: 300 } });
+  const slow = await connectRaw(context, impatient.port);
   slow.send(
     "POST /api/v1/things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
   );
