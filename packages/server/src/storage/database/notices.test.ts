@@ -12,7 +12,7 @@ async function nextStamp(
   database: Database,
   topic: NoticeTopic,
   before: number | undefined,
-  limitMs = 3_000,
+  limitMs = 30_000,
 ): Promise<number | undefined> {
   const endMs = performance.now() + limitMs;
   for (;;) {
@@ -196,7 +196,7 @@ eachDatabase((open) => {
       await end.promise;
     });
     await begun.promise;
-    await database.probe(1_000);
+    await database.probe(9_000);
     end.resolve();
     await held;
   });

@@ -11,7 +11,7 @@ import { silentLog } from "../../lib/log.ts";
 import { openDatabase } from "./open-database.ts";
 import { eachDatabase } from "./testing/each-database.ts";
 
-const settings = { poolSize: 2, acquireTimeoutMs: 2000, log: silentLog };
+const settings = { poolSize: 2, acquireTimeoutMs: 20_000, log: silentLog };
 
 function hasCode(code: AppError["code"], message: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -117,7 +117,7 @@ eachDatabase((open) => {
 
   test("answers a probe, and not any more once closed", async (t) => {
     const database = await open(t);
-    await database.probe(1000);
+    await database.probe(20_000);
     await database.close();
     await assert.rejects(database.probe(1000));
     await assert.rejects(database.transaction(async () => {}));
@@ -134,11 +134,11 @@ eachDatabase((open) => {
     });
     await begun.promise;
     const startMs = performance.now();
-    await database.probe(1_000);
+    await database.probe(20_000);
     assert.ok(performance.now() - startMs < 30_000, "long before a connection would have been waited for");
     end.resolve();
     await held;
-    await database.probe(2000);
+    await database.probe(20_000);
   });
 
   test("refuses to stream rows", async (t) => {
@@ -201,7 +201,7 @@ test("lets several processes open the same new SQLite file at once", async (t) =
   const script = `
     const { openDatabase } = await import(${JSON.stringify(join(import.meta.dirname, "open-database.ts"))});
     const { silentLog } = await import(${JSON.stringify(join(import.meta.dirname, "../../lib/log.ts"))});
-    const database = await openDatabase({ url: process.argv[1], poolSize: 1, acquireTimeoutMs: 5000, log: silentLog });
+    const database = await openDatabase({ url: process.argv[1], poolSize: 1, acquireTimeoutMs: 60_000, log: silentLog });
     await database.transaction((tx) => tx.insertInto("leases")
       .values({ name: String(process.pid), holder: "x", expires_at_ms: 1 }).execute());
     await database.close();`;

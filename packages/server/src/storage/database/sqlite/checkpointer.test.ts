@@ -19,11 +19,16 @@ test("what was written gets into the database file by a thread, beside commits t
   const file = join(folder, "entrepot.db");
   const open = () =>
     openSqlite(file, { url: `sqlite:${file}`, poolSize: 1, acquireTimeoutMs: 10_000, log: silentLog });
+  const openedAtMs = performance.now();
   const database = await open();
   const before = statSync(file).size;
-  for (let n = 0; n < writtenBytes / 65_536; n++) await writeLease(database, `${n}`);
-  assert.ok(statSync(file).size < before + writtenBytes / 2, "no commit has made a checkpoint by itself");
-  const deadline = performance.now() + 30_000;
+  for (let n = 0; n < writtenBytes / 65_536; n++) {
+    await writeLease(database, `${n}`);
+    // The thread looks a second after the first commit, and on a slow machine it may be its turn by now.
+    const isGrown = statSync(file).size >= before + writtenBytes / 2;
+    assert.ok(!isGrown || performance.now() - openedAtMs > 1_000, "no commit makes a checkpoint by itself");
+  }
+  const deadline = performance.now() + 120_000;
   for (let n = 0; statSync(file).size < before + writtenBytes; n++) {
     assert.ok(performance.now() < deadline, "the log is never copied");
     await writeLease(database, `beside ${n}`);
@@ -73,7 +78,7 @@ test("a commit that comes while the log is looked at is not forgotten", async (t
   );
   t.after(() => checkpointer.close());
   checkpointer.committed();
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 120_000;
   while (looks < 3) {
     assert.ok(performance.now() < deadline, `looked ${looks} times`);
     await wait(50);

@@ -11,7 +11,12 @@ import { silentLog } from "../../../lib/log.ts";
 import type { Database } from "../database.ts";
 import { openSqlite } from "./open-sqlite.ts";
 
-async function openInFolder(t: TestContext): Promise<{ readonly database: Database; readonly file: string }> {
+interface Opened {
+  readonly database: Database;
+  readonly file: string;
+}
+
+async function openInFolder(t: TestContext): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), "entrepot-test-"));
   const file = join(folder, "entrepot.db");
   const database = await openSqlite(file, {
@@ -41,7 +46,20 @@ async function countFileOperations(work: () => Promise<unknown>): Promise<number
 }
 
 test("flushes once for a durable commit, not at all for others, and together for those that come together", async (t) => {
-  const { database } = await openInFolder(t);
+  for (;;) {
+    const openedAtMs = performance.now();
+    const counts = await countFlushes(await openInFolder(t));
+    // A second after the first commit the checkpointer looks at the log, which is a file operation, too.
+    if (performance.now() - openedAtMs > 1_000) continue;
+    const [durable, other, together = 0] = counts;
+    assert.deepEqual([durable, other], [1, 0]);
+    assert.ok(together >= 1 && together <= 10, `${together} flushes for 20 commits`);
+    return;
+  }
+});
+
+/** For one durable commit, for another, and for twenty durable ones that come together. */
+async function countFlushes({ database }: Opened): Promise<readonly number[]> {
   let name = 0;
   const write = (durable: boolean): Promise<unknown> =>
     database.transaction(
@@ -52,13 +70,12 @@ test("flushes once for a durable commit, not at all for others, and together for
           .execute(),
       { durable },
     );
-  assert.equal(await countFileOperations(() => write(true)), 1);
-  assert.equal(await countFileOperations(() => write(false)), 0);
-  const together = await countFileOperations(() =>
-    Promise.all(Array.from({ length: 20 }, () => write(true))),
-  );
-  assert.ok(together >= 1 && together <= 10, `${together} flushes for 20 commits`);
-});
+  return [
+    await countFileOperations(() => write(true)),
+    await countFileOperations(() => write(false)),
+    await countFileOperations(() => Promise.all(Array.from({ length: 20 }, () => write(true)))),
+  ];
+}
 
 test("uses the write-ahead log, foreign keys, and a read connection that cannot write", async (t) => {
   const { database } = await openInFolder(t);
