@@ -15,7 +15,7 @@ export interface ServedRegistry {
 }
 
 export const administrator = { username: "admin", password: "correct-horse-battery" } as const;
-const startLimitMs = 30_000;
+const startLimitMs = 120_000;
 
 /** Starts one on a free port with a folder of its own. */
 export async function startServedRegistry(): Promise<ServedRegistry> {

@@ -165,7 +165,7 @@ eachDatabase((open) => {
       { maxAttempts: 1 },
     );
     let stopped = false;
-    const house = openTestJobs(t, await open(t), [kind]);
+    const house = openTestJobs(t, await open(t), [kind], { stopMs: 30_000 });
     const id = await house.enqueue(kind);
     const first = house.instance();
     await first.start();
@@ -344,22 +344,21 @@ eachDatabase((open) => {
       (await listJobs(house.database.read, { ...all, limit: 100 }))
         .filter((job) => job.kind !== "jobs.prune")
         .map((job) => job.kind);
-    const pruned = async () => {
+    const pruneAfter = async (ms: number) => {
+      // Before the clock jumps, which is when the next one may be queued.
       const before = (await listJobs(house.database.read, { ...all, kind: "jobs.prune" }))[0]?.id ?? 0;
+      house.clock.move(ms);
       for (;;) {
         const [last] = await listJobs(house.database.read, { ...all, kind: "jobs.prune", state: "done" });
         if (last !== undefined && last.id > before) return;
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     };
-    house.clock.move(86_400_000);
-    await pruned();
+    await pruneAfter(86_400_000);
     assert.deepEqual(await kept(), ["dead", "fine"]);
-    house.clock.move(7 * 86_400_000);
-    await pruned();
+    await pruneAfter(7 * 86_400_000);
     assert.deepEqual(await kept(), ["dead"]);
-    house.clock.move(30 * 86_400_000);
-    await pruned();
+    await pruneAfter(30 * 86_400_000);
     assert.deepEqual(await kept(), []);
   });
 });

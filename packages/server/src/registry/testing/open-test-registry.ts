@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Access } from "../../access/access.ts";
 import type { Actor, UserActor } from "../../access/actor.ts";
 import { createAccess } from "../../access/create-access.ts";
@@ -158,7 +158,8 @@ function capturingLog(lines: LogLine[]): Log {
   return log;
 }
 
-/** Long enough for others to do something, without sleeping. */
+/** Long enough for others to do something: on this event loop, and with a database that is another process and may have to be connected to first. */
 async function someTurns(): Promise<void> {
   for (let turns = 0; turns < 20; turns++) await nextTurn();
+  await delay(25);
 }

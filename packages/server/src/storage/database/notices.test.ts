@@ -196,7 +196,7 @@ eachDatabase((open) => {
       await end.promise;
     });
     await begun.promise;
-    await database.probe(9_000);
+    await database.probe(20_000);
     end.resolve();
     await held;
   });

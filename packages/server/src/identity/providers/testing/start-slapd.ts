@@ -60,7 +60,7 @@ export async function startSlapd(
   t.after(() => stop());
   t.after(() => rm(folder, { recursive: true, force: true }));
   const asRoot = async (work: (client: Client) => Promise<void>) => {
-    const client = new Client({ url, timeout: 5_000, connectTimeout: 5_000 });
+    const client = new Client({ url, timeout: 30_000, connectTimeout: 30_000 });
     try {
       await client.bind(root.dn, root.password);
       await work(client);

@@ -38,7 +38,7 @@ test("what is read again is still open, and closed when nobody has read it for a
   const folder = await newFolder(t);
   const path = join(folder, "a");
   await writeFile(path, "content");
-  const files = createOpenFiles({ idleMs: 50, maxIdle: 8 });
+  const files = createOpenFiles({ idleMs: 500, maxIdle: 8 });
   const first = await files.open(path);
   const second = await files.open(path);
   assert.notEqual(second.fileDescriptor, first.fileDescriptor, "each has its own");
@@ -49,11 +49,11 @@ test("what is read again is still open, and closed when nobody has read it for a
   assert.equal(third.fileDescriptor, first.fileDescriptor);
   assert.equal(openBelow(folder), 2);
   await second.close();
-  await delay(200);
+  await delay(1_200);
   assert.equal(await contentOf(third), "content", "kept as long as it is read");
   await third.close();
   for (let tries = 0; openBelow(folder) > 0; tries += 1) {
-    assert.ok(tries < 100, "closed in the end");
+    assert.ok(tries < 1_000, "closed in the end");
     await delay(20);
   }
   const fourth = await files.open(path);

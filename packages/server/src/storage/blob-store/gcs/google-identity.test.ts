@@ -62,7 +62,7 @@ async function showsDeadline(
   { identity, pass }: ReturnType<typeof identityOf>,
 ): Promise<void> {
   const firstMs = await takes(() => assert.rejects(identity.authorization(), late));
-  assert.ok(firstMs < deadlineMs + 2_000, `it took ${firstMs} ms`);
+  assert.ok(firstMs < deadlineMs + 8_000, `it took ${firstMs} ms`);
   const asked = tokens.requests();
   await assert.rejects(identity.authorization(), late);
   assert.equal(tokens.requests(), asked, "whoever tries again is told at once");

@@ -40,7 +40,7 @@ export async function startAzurite(port: number): Promise<ObjectServer> {
   const origin = `http://127.0.0.1:${port}/${account}`;
   try {
     const service = new BlobServiceClient(origin, new StorageSharedKeyCredential(account, accountKey), {
-      retryOptions: { maxTries: 20, retryDelayInMs: 500, maxRetryDelayInMs: 1_000 },
+      retryOptions: { maxTries: 100, retryDelayInMs: 500, maxRetryDelayInMs: 1_000 },
     });
     await service.getContainerClient("blobs").createIfNotExists();
   } catch (error) {

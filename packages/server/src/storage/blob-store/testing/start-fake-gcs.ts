@@ -33,7 +33,7 @@ export async function startFakeGcs(
     child.kill("SIGKILL");
     await gone;
   };
-  for (let attempt = 0; attempt < 100; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     try {
       const made = await fetch(`${origin}/storage/v1/b?project=test`, {
         method: "POST",
@@ -42,8 +42,9 @@ export async function startFakeGcs(
       await made.arrayBuffer();
       if (made.ok) return { origin, stop };
     } catch {
-      await pause(100);
+      // Not listening yet.
     }
+    await pause(100);
   }
   await stop();
   throw new Error("fake-gcs-server did not become ready");

@@ -41,7 +41,7 @@ test("behind PgBouncer that pools sessions everything works, as the guide sets i
   await first.database.transaction((tx) => sendNotice(tx, "removal"));
   const toldAtMs = performance.now();
   while (second.noticeStamp("removal") === before) {
-    assert.ok(performance.now() - toldAtMs < 20_000, "the news does not arrive");
+    assert.ok(performance.now() - toldAtMs < 60_000, "the news does not arrive");
     await delay(20);
   }
 });
@@ -108,7 +108,7 @@ async function openWhenReady(options: Parameters<typeof openDatabase>[0]): Promi
 
 async function untilListening(database: Database): Promise<void> {
   for (let tries = 0; database.noticeStamp("removal") === undefined; tries++) {
-    assert.ok(tries < 200, "it does not listen");
+    assert.ok(tries < 1_200, "it does not listen");
     await delay(50);
   }
 }

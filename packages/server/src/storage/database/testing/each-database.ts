@@ -80,7 +80,7 @@ function opener(
   const open = async (t: TestContext, options: Partial<OpenDatabaseOptions> = {}): Promise<Database> => {
     const database = await openDatabase({
       poolSize: 10,
-      acquireTimeoutMs: 10_000,
+      acquireTimeoutMs: 60_000,
       log: silentLog,
       ...options,
       url: options.url ?? (await quickUrl(t)),

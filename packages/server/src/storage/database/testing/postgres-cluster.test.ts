@@ -34,7 +34,7 @@ test("the server and its files go when the process that started it is killed", a
   const folder = folderOf(url);
   assert.equal(existsSync(folder), true);
   owner.kill("SIGKILL");
-  for (let attempt = 0; existsSync(folder) && attempt < 200; attempt += 1) await delay(50);
+  for (let attempt = 0; existsSync(folder) && attempt < 1_200; attempt += 1) await delay(50);
   assert.equal(existsSync(folder), false);
 });
 

@@ -13,7 +13,7 @@ const isRoot = process.getuid?.() === 0;
 export const asOwner: readonly string[] = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
 
 const run = promisify(execFile);
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 
 /** A PostgreSQL server of our own that only this machine's temporary folder knows. */
 export interface PostgresCluster {
@@ -172,7 +172,7 @@ export async function stopServer(server: ChildProcess, folder: string): Promise<
     server.stdin?.end();
     await once(server, "exit");
   }
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 export async function runFirst([program = "", ...args]: readonly string[]): Promise<void> {

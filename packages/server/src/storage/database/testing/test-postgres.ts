@@ -130,7 +130,7 @@ async function executeOnce(client: Client, statement: string): Promise<void> {
       return;
     } catch (error) {
       const isInUse = error instanceof Error && "code" in error && error.code === "55006"; // object_in_use
-      if (!isInUse || attempt === 100) throw error;
+      if (!isInUse || attempt === 1_500) throw error;
       await delay(20);
     }
   }
