@@ -89,7 +89,7 @@ async function push(served: Served, repository: string): Promise<string> {
 /** Everything that is written, with what still waits. */
 async function written(served: Served, url: string) {
   await served.close();
-  const database = await openDatabase({ url, poolSize: 1, acquireTimeoutMs: 1_000, log: silentLog });
+  const database = await openDatabase({ url, poolSize: 1, acquireTimeoutMs: 20_000, log: silentLog });
   try {
     return await database.read.selectFrom("audit_entries").selectAll().orderBy("id").execute();
   } finally {
@@ -158,7 +158,8 @@ eachDatabase((open) => {
       ["user bob", "user bob"],
       "nothing of what is no name",
     );
-    const everything = JSON.stringify(entries);
+    // But for the signatures of anchors, in which any three letters may come one after the other.
+    const everything = JSON.stringify(entries.filter(({ action }) => action !== "audit.anchor"));
     for (const secret of [password, wrong, "Pa55word", "Basic ", "eyJ", "argon2"]) {
       assert.equal(everything.includes(secret), false, `no ${secret}`);
     }

@@ -51,7 +51,7 @@ test("tells how it is, and how busy", async (t) => {
 });
 
 test("who is told to stop says so first, and goes on answering until others had time to notice", async (t) => {
-  const { close, get } = await serve(t, { ENTREPOT_DRAIN_DELAY_SECONDS: "2" });
+  const { close, get } = await serve(t, { ENTREPOT_DRAIN_DELAY_SECONDS: "5" });
   const closing = close();
   const ready = await get("/health/ready");
   assert.deepEqual(

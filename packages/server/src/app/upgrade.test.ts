@@ -77,7 +77,7 @@ eachDatabase((open) => {
     await restore(open.engine, url);
     const lines: string[] = [];
     const log = { ...silentLog, info: (fields: object) => lines.push(JSON.stringify(fields)) };
-    const openOne = () => openDatabase({ url, poolSize: 2, acquireTimeoutMs: 10_000, log });
+    const openOne = () => openDatabase({ url, poolSize: 2, acquireTimeoutMs: 60_000, log });
     const opened = await Promise.all([openOne(), openOne(), openOne()]);
     for (const database of opened) {
       assert.deepEqual((await readMigrationStatus(database.read)).pending, []);
@@ -99,14 +99,14 @@ eachDatabase((open) => {
     const look = await openDatabase({
       url,
       poolSize: 1,
-      acquireTimeoutMs: 10_000,
+      acquireTimeoutMs: 60_000,
       log: silentLog,
       migrate: "look",
     });
     const status = await readMigrationStatus(look.read);
     await look.close();
     assert.ok(status.pending.includes("0014-jobs") && status.done.includes("0010-decision-points"));
-    await (await openDatabase({ url, poolSize: 1, acquireTimeoutMs: 10_000, log: silentLog })).close();
+    await (await openDatabase({ url, poolSize: 1, acquireTimeoutMs: 60_000, log: silentLog })).close();
     const get = await start(t, url, off);
     assert.equal((await get("/v2/acme/app/manifests/v1"))["schemaVersion"], 2);
   });
