@@ -50,7 +50,7 @@ describe("Swift by its own interface", { skip: missing ?? false }, () => {
     const store = await open({ tempUrlKey: "secret-of-addresses" }, "signed");
     await expectOneBlobOnly(store, {
       alterations: [
-        [/temp_url_sig=..../, "temp_url_sig=0000"],
+        [/temp_url_sig=.{12}/, `temp_url_sig=${"0".repeat(12)}`],
         [/temp_url_expires=\d+/, "temp_url_expires=1999999999"],
         ["/signed/", "/other/"],
       ],
