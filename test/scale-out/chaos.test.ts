@@ -24,7 +24,7 @@ const instances = 3;
 const pushers = 4;
 /** What is pushed is kept in memory, by Ceph and here. */
 const largestBytes = Math.min(2_000_000, 50_000_000 / rounds);
-const recoveryLimitMs = longForm === undefined ? 60_000 : 10_000;
+const recoveryLimitMs = longForm === undefined ? 120_000 : 10_000;
 
 interface Disaster {
   readonly name: string;

@@ -24,7 +24,7 @@ const credentials = `${administrator.username}:${administrator.password}`;
 /** Decision 36: what was deleted is not served for longer. A little more for the clock of the test. */
 const staleLimitMs = 3_000 + 700;
 /** Ten seconds on a machine that does nothing else. */
-const limitMs = process.env["ENTREPOT_TEST_CHAOS"] === undefined ? 20_000 : 10_000;
+const limitMs = process.env["ENTREPOT_TEST_CHAOS"] === undefined ? 45_000 : 10_000;
 /** One that TCP bridges by itself, and one after which it would be silent for longer than anybody wants to wait. */
 const cutsMs = [5_000, 14_000] as const;
 
@@ -58,7 +58,7 @@ test("nor does one whose packets to the database alone vanish, or to the bucket 
     await cutOnce(world, { cutMs: cutsMs[1], cut: () => network.cutTo(database) });
     t.diagnostic("the bucket alone");
     // It is alive and keeps its claims. What it has sent to the bucket waits for TCP, and nobody else may write until that is over.
-    await cutOnce(world, { cutMs: cutsMs[1], cut: () => network.cutTo(bucket), heldLimitMs: 75_000 });
+    await cutOnce(world, { cutMs: cutsMs[1], cut: () => network.cutTo(bucket), heldLimitMs: 100_000 });
   });
 });
 
@@ -101,7 +101,7 @@ test("an instance that dies while it is cut off leaves no locks and no connectio
     const freeAfterMs = performance.now() - startedAt;
     t.diagnostic(`what it was working on is free after ${Math.round(freeAfterMs)} ms`);
     assert.ok(freeAfterMs <= limitMs, `${Math.round(freeAfterMs)} ms`);
-    const goneMs = await untilGone(databaseUrl, network.address, 60_000);
+    const goneMs = await untilGone(databaseUrl, network.address, 120_000);
     t.diagnostic(`the database has closed its connections after ${Math.round(goneMs)} ms`);
   } finally {
     over.abort();
@@ -225,7 +225,7 @@ async function takeOver(near: RegistrySession, { location, bytes, digest }: Held
       .catch(() => undefined);
     await closed?.body?.cancel();
     if (closed?.status === 201) return performance.now() - since;
-    assert.ok(performance.now() - since < 80_000, `the upload is still held: ${closed?.status}`);
+    assert.ok(performance.now() - since < 120_000, `the upload is still held: ${closed?.status}`);
     await wait(100);
   }
 }
