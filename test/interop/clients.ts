@@ -49,7 +49,7 @@ export function needs(...wanted: readonly Client[]): {
     const state = clients.get(name);
     return state === undefined || "skip" in state ? [`${name}: ${state?.skip ?? `run ${installer}`}`] : [];
   });
-  return { skip: reasons.length > 0 && reasons.join("; "), timeout: 300_000 };
+  return { skip: reasons.length > 0 && reasons.join("; "), timeout: 900_000 };
 }
 
 /** The path of a client that `needs` has found. */

@@ -126,7 +126,7 @@ async function fromDirectory(t: TestContext, origin: string): Promise<Credential
       bindDn: searcher.bindDn,
       userBases: [people],
       userFilter: "(objectClass=inetOrgPerson)",
-      timeoutSeconds: 3,
+      timeoutSeconds: 20,
     },
     policy: {},
     secrets: { bindPassword: searcher.bindPassword },

@@ -7,8 +7,8 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const startLimitMs = 90_000;
-const stopLimitMs = 15_000;
+const startLimitMs = 240_000;
+const stopLimitMs = 60_000;
 
 /** Starts a daemon and waits until `isReady`; throws with what it logged when that does not come. */
 export async function startDaemon(

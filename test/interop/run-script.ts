@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 
-const scriptLimitMs = 240_000;
+const scriptLimitMs = 600_000;
 
 /**
  * What every script may call. `refused PATTERN COMMAND…` is there because bash never ends a script for `! COMMAND`:

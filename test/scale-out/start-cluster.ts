@@ -133,7 +133,7 @@ http {
     await gone;
   });
   const origin = `http://127.0.0.1:${port}`;
-  for (let tries = 0; tries < 500; tries++) {
+  for (let tries = 0; tries < 5_000; tries++) {
     try {
       await (await fetch(`${origin}/health/instance`)).body?.cancel();
       return origin;

@@ -32,7 +32,7 @@ export const administrator = { username: "admin", password: "correct-horse-batte
 
 const repository = resolve(import.meta.dirname, "../..");
 // Generous: on a busy machine the compiler of types alone takes seconds.
-const startLimitMs = 90_000;
+const startLimitMs = 240_000;
 
 /** Starts a server and resolves when it answers; throws with its output when it does not. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {

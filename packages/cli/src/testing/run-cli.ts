@@ -10,7 +10,7 @@ export interface CliRun {
 }
 
 const program = resolve(import.meta.dirname, "../../bin/entrepot.mjs");
-const limitMs = 60_000;
+const limitMs = 240_000;
 
 /** The command as a process of its own, from the sources; `environment` is all that it gets besides PATH. No limit when `timeoutMs` is 0. */
 export function spawnCli(

@@ -27,7 +27,7 @@ export async function putDirectory(
       userBases: [people],
       userFilter: "(objectClass=inetOrgPerson)",
       groups: { from: "group-entries", bases: [groups] },
-      timeoutSeconds: 3,
+      timeoutSeconds: 20,
       ...options.settings,
     },
     policy: options.policy ?? {},
