@@ -82,6 +82,7 @@ eachDatabase((open) => {
       .selectFrom("audit_entries")
       .selectAll()
       .where("action", "like", "invitation.%")
+      .orderBy("id")
       .execute();
     assert.deepEqual(
       rows.map(({ action }) => action),
