@@ -8,7 +8,7 @@ import {
   randomContent,
 } from "../support/registry-session.ts";
 
-const patienceMs = 150_000;
+const patienceMs = 400_000;
 
 /** As the management API tells it. */
 export interface RegionSeen {
