@@ -18,7 +18,7 @@ import { openSession } from "../support/registry-session.ts";
 import { administrator, freePort, startServer } from "../support/server-process.ts";
 
 const program = resolve(import.meta.dirname, "../../packages/cli/bin/entrepot.mjs");
-const moveLimitMs = 240_000;
+const moveLimitMs = 600_000;
 
 /** A storage, and the file with the keys that it alone takes. */
 interface Place {
