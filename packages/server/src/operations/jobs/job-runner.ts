@@ -71,7 +71,8 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     write: createTogetherWriter(database, clock),
     random: seed,
     onEnded(job, outcome, durationMs) {
-      attempts.delete(job.id);
+      // Unless another attempt at it runs here by now.
+      if (attempts.get(job.id)?.fence === job.fence) attempts.delete(job.id);
       deps.onEnded(job, outcome, durationMs);
       wake();
     },
@@ -128,7 +129,10 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
 
   function begin(job: Job): void {
     const kind = kinds.get(job.kind);
-    if (kind !== undefined) attempts.set(job.id, beginAttempt(attemptDeps, kind, job));
+    if (kind === undefined) return;
+    // This process was taken for dead, by itself perhaps, and gets it once more.
+    attempts.get(job.id)?.lose();
+    attempts.set(job.id, beginAttempt(attemptDeps, kind, job));
   }
 
   async function takeAll(): Promise<void> {

@@ -195,7 +195,7 @@ eachDatabase((open) => {
     });
     const house = openTestJobs(t, database, [kind], { leaseMs: 1_000, beatMs: 3_600_000 });
     const id = await house.enqueue(kind);
-    const sleeper = house.instance();
+    const sleeper = house.instance({ atOnce: 1 }); // else it might take it once more itself
     await sleeper.start();
     await house.until(id, "running");
     house.clock.move(1_001); // it has not renewed its lease

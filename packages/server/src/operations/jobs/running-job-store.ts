@@ -27,7 +27,10 @@ export interface Renewed {
   readonly is_cancel_wanted: number;
 }
 
-/** Keeps what this holder runs for another while. What is not among those told has been lost, or was ended. */
+/**
+ * Keeps what this holder runs for another while; a lease that ends later than that, as it was taken since, stays. What is not among those told has been lost, or
+ * was ended.
+ */
 export async function renewLeases(
   tx: Tx,
   holder: string,
@@ -36,7 +39,9 @@ export async function renewLeases(
 ): Promise<readonly Renewed[]> {
   return await tx
     .updateTable("jobs")
-    .set({ lease_until_ms: untilMs })
+    .set({
+      lease_until_ms: sql<number>`case when lease_until_ms > ${untilMs} then lease_until_ms else ${untilMs} end`,
+    })
     .where("id", "in", ids)
     .where("lease_holder", "=", holder)
     .where("state", "=", sql.lit("running"))
