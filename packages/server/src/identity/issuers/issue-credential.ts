@@ -101,13 +101,7 @@ export async function issueCredential(
     });
     const labels = request.labels ?? {};
     await replaceLabels(tx, issuerUserId, userId, labels);
-    // Counted with this one in it, under the issuer's lock where there is a limit.
-    if (box.maxActive !== undefined && (await countActive(tx, issuerUserId, nowMs)) > box.maxActive) {
-      throw new AppError(
-        "DENIED",
-        `the issuer may have ${box.maxActive} credentials at one time, and has them`,
-      );
-    }
+    await checkNumber(tx, issuer, nowMs);
     await recordAudit(tx, source, nowMs, {
       action: "issued-credential.create",
       target: `account ${username}`,
@@ -147,6 +141,16 @@ async function holdIssuer(tx: Tx, issuerUserId: number): Promise<Issuer> {
   if (held === undefined || held.isDisabled)
     throw new AppError("DENIED", "the issuer may not issue any more");
   return held;
+}
+
+/** Counts with the one in it that has just come, under the issuer's lock where there is a limit. `DENIED` when there are too many. */
+export async function checkNumber(
+  tx: Tx,
+  { userId, box: { maxActive } }: Pick<Issuer, "userId" | "box">,
+  nowMs: number,
+): Promise<void> {
+  if (maxActive === undefined || (await countActive(tx, userId, nowMs)) <= maxActive) return;
+  throw new AppError("DENIED", `the issuer may have ${maxActive} credentials at one time, and has them`);
 }
 
 /** The scopes asked for, what was renamed by its present name, or all of the box. `DENIED` when they carry what the box does not. */

@@ -142,6 +142,23 @@ eachDatabase((open) => {
     assert.equal(replies.filter(({ status }) => status === 403).length, 5);
   });
 
+  test("what comes back to life counts as what is new", async (t) => {
+    const world = await startIssuer(t, await open(t), { maxActive: 1 });
+    const change = (id: string, to: object) =>
+      sendJson(world, "PATCH", `${collection}/${id}`, world.vendor, to).then(({ status }) => status);
+    const make = async (externalId: string) => {
+      const reply = await sendJson(world, "POST", collection, world.vendor, { externalId });
+      return textField(field(await reply.json(), "credential"), "id");
+    };
+    const first = await make("1");
+    assert.equal(await change(first, { isDisabled: true }), 200);
+    const second = await make("2");
+    assert.equal(await change(first, { isDisabled: false }), 403);
+    assert.equal(await change(second, { description: "the one that there is" }), 200);
+    assert.equal(await change(second, { isDisabled: true }), 200);
+    assert.equal(await change(first, { isDisabled: false }), 200);
+  });
+
   test("an issuer can do nothing else, and cannot widen itself", async (t) => {
     const world = await startIssuer(t, await open(t));
     for (const [method, path] of [

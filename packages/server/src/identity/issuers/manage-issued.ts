@@ -12,7 +12,7 @@ import { type CredentialSecret, listSecrets } from "../credentials/secret-store.
 import { type AskedLimits, limitChangesOf, shapeLimits } from "../credentials/use-limits.ts";
 import type { IdentityDeps } from "../identity-deps.ts";
 import { deleteUserRow } from "../users/user-store.ts";
-import { checkMetadata, endWithin, pullsWithin, scopesWithin } from "./issue-credential.ts";
+import { checkMetadata, checkNumber, endWithin, pullsWithin, scopesWithin } from "./issue-credential.ts";
 import {
   deleteByLabel,
   findByExternalId,
@@ -26,7 +26,7 @@ import {
   replaceLabels,
   updateIssuedAccount,
 } from "./issued-store.ts";
-import { findIssuerById, type Issuer } from "./issuer-store.ts";
+import { findIssuerById, type Issuer, lockIssuer } from "./issuer-store.ts";
 import { homeOfIssuer } from "./manage-issuers.ts";
 
 export type { CredentialSecret, IssuedCredential };
@@ -84,7 +84,7 @@ export async function getIssuedSecrets(
   return (await listSecrets(deps.database.read, [token.id])).get(token.id) ?? [];
 }
 
-/** Changes a credential, within the box as it is now. Errors as `issueCredential`; `NOT_FOUND`. */
+/** Changes a credential, within the box as it is now: one that comes back to life counts as a new one. Errors as `issueCredential`; `NOT_FOUND`. */
 export async function changeIssued(
   deps: IdentityDeps,
   source: AuditSource,
@@ -115,18 +115,33 @@ export async function changeIssued(
       isDisabled: change.isDisabled ?? before.isDisabled,
     });
     if (change.labels !== undefined) await replaceLabels(tx, issuerUserId, before.userId, change.labels);
+    const after = {
+      isDisabled: change.isDisabled ?? before.isDisabled,
+      token: { ...before.token, ...values },
+    };
+    if (!isActive(before, nowMs) && isActive(after, nowMs)) {
+      await checkNumber(tx, (await lockIssuer(tx, issuerUserId)) ?? issuer, nowMs);
+    }
     return {
       action: "issued-credential.update",
       before: { ...summaryOf(before.token), labels: before.labels, isDisabled: before.isDisabled },
       after: {
-        ...summaryOf({ ...before.token, ...values }),
+        ...summaryOf(after.token),
         ...shapeLimits({ ...before.token.limits, ...values }),
         labels: change.labels ?? before.labels,
-        isDisabled: change.isDisabled ?? before.isDisabled,
+        isDisabled: after.isDisabled,
       },
     };
   });
   return getIssued(deps, issuerUserId, id);
+}
+
+/** Whether it counts among those that an issuer may have at one time. */
+function isActive(
+  { isDisabled, token }: Pick<IssuedCredential, "isDisabled" | "token">,
+  nowMs: number,
+): boolean {
+  return !isDisabled && (token.expiresAtMs === undefined || token.expiresAtMs > nowMs);
 }
 
 /** Gives a credential a new secret; the old one stays good for the time of grace. See `rotateCredential`. */
