@@ -1,11 +1,13 @@
 import type { Digest } from "@entrepot/oci/digest";
 import { AppError } from "../../lib/app-error.ts";
 import type { BlobLocation } from "../../storage/blob-store/blob-store.ts";
+import type { Tx } from "../../storage/database/database.ts";
+import { isForeignKeyViolation } from "../../storage/database/database-error.ts";
 import { commitTogether, sendTogether } from "../../storage/database/send-together.ts";
 import { insertBlob, linkBlob, reviveBlob, scheduleBlobDeletion } from "../blobs/linked-blob-store.ts";
 import type { RegistryDeps } from "../registry-deps.ts";
 import { lockRepositoryForLink } from "../repositories/repository-store.ts";
-import type { HeldUpload } from "./hold-upload.ts";
+import { type HeldUpload, unknownUpload } from "./hold-upload.ts";
 import { claimMs, takenOver } from "./keep-claim.ts";
 import { openAsHolder } from "./open-as-holder.ts";
 import { deleteClaimedUpload, renewClaim } from "./upload-store.ts";
@@ -31,12 +33,13 @@ export async function commitBlob(
   const send = deps.regions === undefined ? commitTogether : sendTogether;
   await deps.database.transaction(async (tx) => {
     const nowMs = deps.clock.nowMs();
-    const [, deleted, [blob]] = await sendTogether(tx, [
+    const [[repository], deleted, [blob]] = await sendTogether(tx, [
       // First, as whoever deletes a repository does: then comes what hangs on it.
       lockRepositoryForLink(tx, { id: repositoryId }),
       deleteClaimedUpload(tx, upload.id, claimant),
       insertBlob(tx, { digest, sizeBytes, location, nowMs }),
     ]);
+    if (repository === undefined) throw unknownUpload(upload.id);
     if (deleted.length === 0 || blob === undefined) throw takenOver();
     // Somebody may have pushed the same content meanwhile and have been first.
     const surplus = blob.location !== location;
@@ -60,7 +63,7 @@ async function linkKnownBlob(
   const { upload, claimant, triedBefore } = held;
   const { repositoryId } = upload;
   const send = deps.regions === undefined ? commitTogether : sendTogether;
-  const isLinked = await deps.database.transaction(async (tx) => {
+  const link = async (tx: Tx): Promise<boolean> => {
     const nowMs = deps.clock.nowMs();
     const claim = { claimant, nowMs, forMs: claimMs, claimClock: deps.claimClock };
     const [kept, revived] = await send(tx, [
@@ -73,6 +76,10 @@ async function linkKnownBlob(
     if (revived.length === 0) return false;
     await deps.regions?.noteLink(tx, { repositoryId, blobId, storedAt: undefined, nowMs });
     return true;
+  };
+  const isLinked = await deps.database.transaction(link).catch((error: unknown) => {
+    // The repository was deleted since the upload was claimed, and the upload with it.
+    throw isForeignKeyViolation(error) ? unknownUpload(upload.id) : error;
   });
   if (!isLinked) return false;
   await held.ensureHeld();

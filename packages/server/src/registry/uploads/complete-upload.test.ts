@@ -157,6 +157,25 @@ eachDatabase((open) => {
     await assertOnly(registry, { blobs: 1, uploads: 0 });
   });
 
+  test("an upload whose repository is deleted at that moment is as one that was never there", async (t) => {
+    for (const isKnown of [true, false]) {
+      const registry = await openTestRegistry(open, t);
+      if (isKnown) await push(registry, other, "abc");
+      const upload = await begin(registry);
+      await upload.append("abc");
+      // 1 claims the upload, 2 links the known blob or makes it known.
+      const deps = beforeTransaction(registry.deps, 2, () =>
+        registry.database.transaction((tx) =>
+          tx.deleteFrom("repositories").where("name", "=", repository).execute(),
+        ),
+      );
+      const target = { ...upload.target, digest: digestOf("abc") };
+      await assert.rejects(completeUpload(deps, registry.call(), target, undefined), {
+        code: "BLOB_UPLOAD_UNKNOWN",
+      });
+    }
+  });
+
   test("keeps its own bytes when the known blob is collected at that moment", async (t) => {
     const registry = await openTestRegistry(open, t);
     const digest = await push(registry, other, "abc");
