@@ -109,6 +109,7 @@ function noteProgress(response: ServerResponse): void {
   const { socket } = response;
   socket?.setTimeout(socket.timeout ?? 0);
 }
+
 /** The kernel's number of a plain socket; undefined for TLS and where Node keeps it elsewhere. */
 function descriptorOf(socket: Socket | null): number | undefined {
   if (!(socket instanceof Socket) || socket instanceof TLSSocket) return undefined;
